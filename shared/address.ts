@@ -1,0 +1,132 @@
+import { isIPv4, isIPv6 } from "node:net";
+
+/**
+ * A network: one IPv4 or IPv6 address is the network of full length. `value` is the network address with its host
+ * bits zero. IPv4 is a number and IPv6 a bigint because numbers are many times faster and most addresses are IPv4.
+ */
+export type Net =
+  | Readonly<{ family: 4; value: number; prefix: number }>
+  | Readonly<{ family: 6; value: bigint; prefix: number }>;
+
+/** Bits of a whole address, by family. */
+export const addressBits = { 4: 32, 6: 128 } as const;
+
+/** `::ffff:0:0/96`: IPv4 written as IPv6. Logs hold it, firewalls never match it, so it becomes IPv4. */
+const mappedPrefix = 0xffffn;
+
+/**
+ * Reads one address, strictly: `010.0.0.1`, `1.2.3`, `0x7f.1`, zone ids and surrounding blanks are refused, because
+ * a lenient reader lets one address pass an allow list as another.
+ */
+export function parseAddress(text: string): Net | undefined {
+  if (isIPv4(text)) return { family: 4, value: ipv4Value(text), prefix: 32 };
+  // node:net accepts a zone id (fe80::1%eth0), which names an interface, not an address.
+  if (!isIPv6(text) || text.includes("%")) return undefined;
+  const value = ipv6Value(text);
+  if (value >> 32n === mappedPrefix) return { family: 4, value: Number(value & 0xffffffffn), prefix: 32 };
+  return { family: 6, value, prefix: 128 };
+}
+
+/** Reads an address or `address/prefix`; host bits are cleared (`192.0.2.7/24` is `192.0.2.0/24`, as fail2ban reads it). */
+export function parseNet(text: string): Net | undefined {
+  const slash = text.indexOf("/");
+  if (slash < 0) return parseAddress(text);
+  const digits = text.slice(slash + 1);
+  if (!/^(0|[1-9]\d{0,2})$/.test(digits)) return undefined;
+  const address = parseAddress(text.slice(0, slash));
+  if (address === undefined) return undefined;
+  const mapped = address.family === 4 && text.includes(":");
+  const prefix = Number(digits) - (mapped ? 96 : 0);
+  return prefix >= 0 && prefix <= addressBits[address.family] ? widen(address, prefix) : undefined;
+}
+
+/** The network of this prefix length around `net`. A longer prefix than its own leaves `net` as it is. */
+export function widen(net: Net, prefix: number): Net {
+  if (prefix >= net.prefix) return net;
+  if (net.family === 4) {
+    const mask = prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0;
+    return { family: 4, value: (net.value & mask) >>> 0, prefix };
+  }
+  const hostBits = BigInt(128 - prefix);
+  return { family: 6, value: (net.value >> hostBits) << hostBits, prefix };
+}
+
+/** Whether every address of `inner` is one of `outer`. */
+export function contains(outer: Net, inner: Net): boolean {
+  return (
+    outer.family === inner.family && outer.prefix <= inner.prefix && widen(inner, outer.prefix).value === outer.value
+  );
+}
+
+/** Whether the two networks share an address. */
+export function overlaps(one: Net, other: Net): boolean {
+  return contains(one, other) || contains(other, one);
+}
+
+/** The canonical text of an address without its length: `192.0.2.1`, `2001:db8::1` (RFC 5952). */
+export function formatAddress(net: Net): string {
+  if (net.family === 4) {
+    const value = net.value;
+    return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
+  }
+  return formatIpv6(net.value);
+}
+
+/** The canonical text with its length, always: `192.0.2.1/32`. This is the form of the wire, the database and the API. */
+export function formatNet(net: Net): string {
+  return `${formatAddress(net)}/${net.prefix}`;
+}
+
+/** For people and firewalls: whole addresses without their length, networks with it. */
+export function formatShort(net: Net): string {
+  return net.prefix === addressBits[net.family] ? formatAddress(net) : formatNet(net);
+}
+
+/** What is counted and banned for this address: an IPv4 address itself, an IPv6 address's network (one customer, one /64). */
+export function subjectOf(address: Net, ipv6Prefix: number): Net {
+  return address.family === 4 ? address : widen(address, ipv6Prefix);
+}
+
+function ipv4Value(text: string): number {
+  let value = 0;
+  let part = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === 46) {
+      value = value * 256 + part;
+      part = 0;
+    } else part = part * 10 + code - 48;
+  }
+  return value * 256 + part;
+}
+
+function ipv6Value(text: string): bigint {
+  let hex = text;
+  const lastColon = text.lastIndexOf(":");
+  if (text.includes(".")) {
+    const tail = ipv4Value(text.slice(lastColon + 1));
+    hex = `${text.slice(0, lastColon + 1)}${(tail >>> 16).toString(16)}:${(tail & 0xffff).toString(16)}`;
+  }
+  const [head = "", rest] = hex.split("::");
+  const left = head === "" ? [] : head.split(":");
+  const right = rest === undefined || rest === "" ? [] : rest.split(":");
+  let value = 0n;
+  for (const group of left) value = (value << 16n) | BigInt(Number.parseInt(group, 16));
+  value <<= BigInt(16 * (8 - left.length - right.length));
+  for (const group of right) value = (value << 16n) | BigInt(Number.parseInt(group, 16));
+  return value;
+}
+
+function formatIpv6(value: bigint): string {
+  const groups: number[] = [];
+  for (let shift = 112n; shift >= 0n; shift -= 16n) groups.push(Number((value >> shift) & 0xffffn));
+  let best = { start: -1, length: 1 };
+  for (let start = 0; start < 8; start += 1) {
+    let length = 0;
+    while (start + length < 8 && groups[start + length] === 0) length += 1;
+    if (length > best.length) best = { start, length };
+  }
+  const hex = groups.map((group) => group.toString(16));
+  if (best.start < 0) return hex.join(":");
+  return `${hex.slice(0, best.start).join(":")}::${hex.slice(best.start + best.length).join(":")}`;
+}

@@ -1,0 +1,140 @@
+import { z } from "zod";
+import { Fleet2banError } from "./errors.ts";
+
+/** Rows of one batch. More would pass the agent's 64 KiB payload limit with IPv6 addresses and sample lines absent. */
+export const batchRowsMax = 500;
+/** Bytes of one encoded batch: under the 65 536 of an agent's credentials, with room for the protocol's own words. */
+export const batchBytesMax = 60_000;
+/** Bytes of one sample line: enough to recognise an attack, too little to carry one. */
+export const sampleLengthMax = 256;
+/** A jail's name on the wire; longer ones are refused when the jail is read. */
+export const jailNamePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+
+const row = z.union([
+  z.tuple([z.int(), z.string().max(45), z.int().nonnegative(), z.int().min(1).max(100_000)]),
+  z.tuple([
+    z.int(),
+    z.string().max(45),
+    z.int().nonnegative(),
+    z.int().min(1).max(100_000),
+    z.string().max(sampleLengthMax),
+  ]),
+]);
+/** seconds after `t`, banned id (address or network), jail, bantime in seconds or -1 for ever */
+const localBanRow = z.tuple([z.int(), z.string().max(49), z.int().nonnegative(), z.int().min(-1)]);
+
+const header = {
+  v: z.literal(1),
+  /** Names one life of the agent's state directory; a new one starts its sequence anew. */
+  e: z.string().min(1).max(32),
+  /** Sequence within the epoch, from 1, without gaps. A batch is sent again, unchanged, until it is acknowledged. */
+  s: z.int().positive(),
+  /** Seconds since the epoch, UTC; row times are relative to it, so they stay short. */
+  t: z.int().nonnegative(),
+  j: z.array(z.string().regex(jailNamePattern)).max(256),
+};
+
+/** What the agent sends: compact rows, because one batch per agent and second is most of the bus's traffic. */
+export const FailureBatchWire = z.object({
+  ...header,
+  f: z.array(row).max(batchRowsMax),
+  b: z.array(localBanRow).max(batchRowsMax).optional(),
+});
+export type FailureBatchWire = z.infer<typeof FailureBatchWire>;
+
+/** The same with its rows unread, so that one bad row loses only itself. */
+const LooseBatch = z.object({
+  ...header,
+  f: z.array(z.unknown()).max(batchRowsMax),
+  b: z.array(z.unknown()).max(batchRowsMax).optional(),
+});
+
+/** One kind of failure in one second: `count` hostile lines of `address` in `jail` at `atMs`, as the log dates them. */
+export type Failure = Readonly<{ atMs: number; address: string; jail: string; count: number; sample?: string }>;
+/** A ban the agent's own jail made: `until` is `atMs` plus the bantime, null for ever. */
+export type LocalBan = Readonly<{ atMs: number; net: string; jail: string; untilMs: number | null }>;
+
+export type FailureBatch = Readonly<{
+  epoch: string;
+  sequence: number;
+  failures: readonly Failure[];
+  localBans: readonly LocalBan[];
+  /** Rows that did not follow the format: dropped and counted, the rest stands. */
+  badRows: number;
+}>;
+
+/** Encodes a batch; times are cut to whole seconds, as fail2ban's are. */
+export function encodeFailureBatch(batch: Omit<FailureBatch, "badRows">): string {
+  const times = [...batch.failures, ...batch.localBans].map((each) => Math.floor(each.atMs / 1000));
+  const t = times.reduce((least, time) => Math.min(least, time), times[0] ?? 0);
+  const jails: string[] = [];
+  const jailIndex = (jail: string): number => {
+    const known = jails.indexOf(jail);
+    return known >= 0 ? known : jails.push(jail) - 1;
+  };
+  const wire: FailureBatchWire = {
+    v: 1,
+    e: batch.epoch,
+    s: batch.sequence,
+    t,
+    j: jails,
+    f: batch.failures.map((each) => {
+      const fields = [Math.floor(each.atMs / 1000) - t, each.address, jailIndex(each.jail), each.count] as const;
+      return each.sample === undefined ? [...fields] : [...fields, each.sample.slice(0, sampleLengthMax)];
+    }),
+  };
+  if (batch.localBans.length > 0) {
+    wire.b = batch.localBans.map((each) => {
+      const seconds = Math.floor(each.atMs / 1000);
+      const bantime = each.untilMs === null ? -1 : Math.max(0, Math.ceil(each.untilMs / 1000) - seconds);
+      return [seconds - t, each.net, jailIndex(each.jail), bantime];
+    });
+  }
+  return JSON.stringify(wire);
+}
+
+/**
+ * Reads a batch from an untrusted agent. A row that breaks the format is counted and skipped; a broken envelope is an error.
+ *
+ * @throws Fleet2banError `invalid` when the envelope is not a batch of version 1
+ */
+export function decodeFailureBatch(payload: Uint8Array | string): FailureBatch {
+  let value: unknown;
+  try {
+    value = JSON.parse(
+      typeof payload === "string" ? payload : new TextDecoder("utf-8", { fatal: true }).decode(payload),
+    );
+  } catch (cause) {
+    throw new Fleet2banError("invalid", "failure batch: not JSON in UTF-8", { cause });
+  }
+  const envelope = LooseBatch.safeParse(value);
+  if (!envelope.success) {
+    throw new Fleet2banError("invalid", `failure batch: ${z.prettifyError(envelope.error)}`);
+  }
+  const { e: epoch, s: sequence, t, j: jails, f, b = [] } = envelope.data;
+  const failures: Failure[] = [];
+  const localBans: LocalBan[] = [];
+  let badRows = 0;
+  for (const each of f) {
+    const read = row.safeParse(each);
+    const jail = read.success ? jails[read.data[2]] : undefined;
+    if (!read.success || jail === undefined) {
+      badRows += 1;
+      continue;
+    }
+    const [seconds, address, , count, sample] = read.data;
+    failures.push({ atMs: (t + seconds) * 1000, address, jail, count, ...(sample === undefined ? {} : { sample }) });
+  }
+  for (const each of b) {
+    const read = localBanRow.safeParse(each);
+    const jail = read.success ? jails[read.data[2]] : undefined;
+    if (!read.success || jail === undefined) {
+      badRows += 1;
+      continue;
+    }
+    const [seconds, net, , bantime] = read.data;
+    const atMs = (t + seconds) * 1000;
+    localBans.push({ atMs, net, jail, untilMs: bantime < 0 ? null : atMs + bantime * 1000 });
+  }
+  return { epoch, sequence, failures, localBans, badRows };
+}

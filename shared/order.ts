@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { parseNet } from "./address.ts";
+import { tokenPattern } from "./subjects.ts";
+
+/**
+ * What a coordinator may tell an agent: a closed list of verbs. There is no order to run, write or fetch anything.
+ *
+ * Orders of one scope form a log; an order's place in it is its revision. `id` names the ban or allow for its whole
+ * life, so a lifted one can never be confused with a later one of the same address.
+ */
+export type Order = BanOrder | UnbanOrder | AllowOrder | DisallowOrder;
+export type BanOrder = Readonly<{
+  kind: "ban";
+  id: number;
+  /** Canonical, with its length: `192.0.2.1/32`. */
+  net: string;
+  /** null = until lifted. */
+  untilMs: number | null;
+  /** TCP and UDP ports; null = every port. */
+  ports: readonly number[] | null;
+  /** Rung of the ladder; null for a ban made by hand. */
+  level: number | null;
+}>;
+/** Lifts ban `id`; `id` 0 lifts what the host banned by itself. Unless expired, the host's own bans inside `net` end too. */
+export type UnbanOrder = Readonly<{ kind: "unban"; id: number; net: string; reason: UnbanReason }>;
+export type AllowOrder = Readonly<{ kind: "allow"; id: number; net: string; untilMs: number | null }>;
+export type DisallowOrder = Readonly<{ kind: "disallow"; id: number; net: string }>;
+
+export const unbanReasons = ["expired", "admin", "false-positive", "allowed"] as const;
+export type UnbanReason = (typeof unbanReasons)[number];
+
+/** Where a ban holds: everywhere, on one tenant's hosts, on one host. A host's tenant is known from its name. */
+export type Scope = "fleet" | `tenant:${string}` | `host:${string}`;
+
+/** Ports of one ban: each port is one more element per address in the firewall, so a jail may not name a whole range. */
+export const banPortsMax = 32;
+
+const net = z
+  .string()
+  .max(49)
+  .refine((text) => parseNet(text) !== undefined, "not an address or network");
+const id = z.int().nonnegative();
+const untilMs = z.int().positive().nullable();
+
+export const OrderWire = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("ban"),
+    id: z.int().positive(),
+    net,
+    untilMs,
+    ports: z.array(z.int().min(1).max(65_535)).min(1).max(banPortsMax).nullable(),
+    level: z.int().min(0).max(15).nullable(),
+  }),
+  z.object({ kind: z.literal("unban"), id, net, reason: z.enum(unbanReasons) }),
+  z.object({ kind: z.literal("allow"), id: z.int().positive(), net, untilMs }),
+  z.object({ kind: z.literal("disallow"), id: z.int().positive(), net }),
+]);
+
+/** Reads `fleet`, `tenant:a` or `host:h1` (also `host:a/h1`, as the API writes it); undefined for anything else. */
+export function parseScope(text: string): Scope | undefined {
+  if (text === "fleet") return "fleet";
+  const [kind, name = ""] = [text.slice(0, text.indexOf(":")), text.slice(text.indexOf(":") + 1)];
+  if (kind === "tenant" && tokenPattern.test(name)) return `tenant:${name}`;
+  if (kind !== "host") return undefined;
+  const [tenantOrHost = "", host, ...more] = name.split("/");
+  if (more.length > 0 || !tokenPattern.test(tenantOrHost)) return undefined;
+  if (host === undefined) return `host:${tenantOrHost}`;
+  return tokenPattern.test(host) ? `host:${host}` : undefined;
+}
