@@ -1,0 +1,42 @@
+// `npm test`: every test, or those whose path holds one of the given words. Ends by saying what was skipped and why.
+import { globSync } from "node:fs";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+
+/** One test file may bring up databases, buses and namespaces, but none may hang the run. */
+const fileTimeoutMs = 5 * 60_000;
+/** Two cores on the smallest machine we test on; more files at once only make each other late. */
+const filesAtOnce = 2;
+
+const words = process.argv.slice(2);
+const files = globSync("test/**/*.test.ts").filter(
+  (file) => words.length === 0 || words.some((word) => file.includes(word)),
+);
+if (files.length === 0) {
+  console.error(`no test file matches ${words.join(" ")}`);
+  process.exit(64);
+}
+const skipped = [];
+let failed = 0;
+const events = run({
+  files: files.toSorted(),
+  concurrency: filesAtOnce,
+  timeout: fileTimeoutMs,
+  execArgv: ["--disable-warning=ExperimentalWarning"],
+});
+events.on("test:fail", () => {
+  failed += 1;
+});
+events.on("test:pass", (event) => {
+  if (event.skip !== undefined) skipped.push(`${event.name}: ${event.skip === true ? "no reason given" : event.skip}`);
+});
+events.compose(spec).pipe(process.stdout);
+events.on("end", () => {
+  process.exitCode = failed > 0 ? 1 : 0;
+});
+process.on("exit", () => {
+  const lines = skipped.map((line) => `  skipped ${line}\n`).join("");
+  process.stdout.write(
+    `${lines}${skipped.length} tests skipped${skipped.length > 0 ? ", for the reasons above" : ""}\n`,
+  );
+});
