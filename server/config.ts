@@ -1,0 +1,115 @@
+import { readFileSync } from "node:fs";
+import { isAbsolute, resolve } from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { type CommandHelp, formatHelp, type Parsed, parseCommandLine } from "../shared/command-line.ts";
+import { Fleet2banError } from "../shared/errors.ts";
+
+/** `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:0`. */
+const hostPort = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, "must be HOST:PORT, for example 127.0.0.1:8080")
+  .transform((text) => {
+    const colon = text.lastIndexOf(":");
+    return { host: text.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(text.slice(colon + 1)) };
+  })
+  .refine(({ port }) => port <= 65_535, "the port must be at most 65535");
+
+const ServerYaml = z.strictObject({
+  /** Keys, the embedded database and bus, their sockets. One coordinator per directory. */
+  dataDir: z.string().default("./data"),
+  http: hostPort.prefault("127.0.0.1:8080"),
+  /** Absent: an embedded PostgreSQL in the data directory. */
+  databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgresql:// address" }).optional(),
+  /** Absent: a managed nats-server. */
+  natsUrl: z.string().optional(),
+  /** Where the managed nats-server listens for agents. */
+  natsListen: hostPort.prefault("127.0.0.1:4222"),
+  /** What enrolment tokens tell agents to connect to; absent: the listening address. */
+  natsPublicUrl: z.string().optional(),
+  logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+export type ServerConfig = Readonly<z.infer<typeof ServerYaml>>;
+
+const optionFields = {
+  "data-dir": "dataDir",
+  http: "http",
+  "database-url": "databaseUrl",
+  "nats-url": "natsUrl",
+  "nats-listen": "natsListen",
+  "nats-public-url": "natsPublicUrl",
+  "log-level": "logLevel",
+} as const;
+
+export const serverHelp: CommandHelp = {
+  usage: "fleet2ban-server [options]",
+  about:
+    "The coordinator: adds up failures across hosts, decides bans and pushes them to every agent. Without options it\n" +
+    "runs its own PostgreSQL and nats-server in ./data and serves the dashboard and API on 127.0.0.1:8080.",
+  options: {
+    config: { value: "FILE", help: "YAML file with the same settings (dataDir, http, databaseUrl, …)" },
+    "data-dir": { value: "DIR", help: "keys, embedded database and bus (default ./data)" },
+    http: { value: "HOST:PORT", help: "dashboard and API (default 127.0.0.1:8080)" },
+    "database-url": { value: "URL", help: "use this PostgreSQL instead of the embedded one" },
+    "nats-url": { value: "URL", help: "use this nats-server instead of a managed one" },
+    "nats-listen": {
+      value: "HOST:PORT",
+      help: "where the managed nats-server listens for agents (default 127.0.0.1:4222)",
+    },
+    "nats-public-url": { value: "URL", help: "what enrolment tokens tell agents to connect to" },
+    "log-level": { value: "LEVEL", help: "debug, info, warn or error (default info)" },
+  },
+};
+
+/**
+ * Options win over the environment (`FLEET2BAN_DATABASE_URL` …), the environment over the file.
+ *
+ * @returns null when `--help` was printed
+ * @throws Fleet2banError `invalid` naming the option or file, the field and the remedy
+ */
+export function loadServerConfig(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  print: (text: string) => void,
+): ServerConfig | null {
+  const line = parseCommandLine(args, serverHelp);
+  if (line.help) {
+    print(formatHelp(serverHelp));
+    return null;
+  }
+  const file = line.text("config");
+  const merged: Record<string, unknown> = { ...(file === undefined ? {} : readYaml(file)) };
+  for (const [option, field] of Object.entries(optionFields)) {
+    const value = line.text(option) ?? env[`FLEET2BAN_${option.toUpperCase().replaceAll("-", "_")}`];
+    if (value !== undefined && value !== "") merged[field] = value;
+  }
+  const read = ServerYaml.safeParse(merged);
+  if (!read.success) {
+    const problems = read.error.issues.map((issue) => `${placeOf(issue.path, line, file)}${issue.message}`);
+    throw new Fleet2banError("invalid", problems.join("; "));
+  }
+  const { dataDir } = read.data;
+  return { ...read.data, dataDir: isAbsolute(dataDir) ? dataDir : resolve(dataDir) };
+}
+
+function placeOf(path: readonly PropertyKey[], line: Parsed, file: string | undefined): string {
+  const field = path.join(".");
+  const option = Object.entries(optionFields).find(([, name]) => name === field)?.[0];
+  if (option !== undefined && line.text(option) !== undefined) return `--${option}: `;
+  return `${file ?? "settings"}: ${field === "" ? "" : `${field}: `}`;
+}
+
+function readYaml(file: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = parse(readFileSync(file, "utf8"));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+    throw new Fleet2banError("invalid", `${file}: cannot be read as YAML: ${why}`, { cause });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Fleet2banError("invalid", `${file}: must hold "name: value" lines, one setting each`);
+  }
+  return { ...value };
+}
