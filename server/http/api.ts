@@ -1,0 +1,14 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Principal } from "./desk.ts";
+import { invalidRequest } from "./problem.ts";
+
+export type Api = OpenAPIHono<{ Variables: { principal: Principal; requestId: string } }>;
+
+/** A router whose schema errors become problems that name the field. */
+export function newApi(): Api {
+  return new OpenAPIHono({
+    defaultHook: (result) => {
+      if (!result.success) throw invalidRequest(result.error);
+    },
+  });
+}

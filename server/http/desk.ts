@@ -1,0 +1,174 @@
+import type { Trust } from "../domain/judge.ts";
+
+/**
+ * Everything the people's surfaces (API, dashboard, metrics) may ask of the coordinator. They know only this; `run.ts`
+ * builds it from the store, the judgement and the bus. Nets are canonical with their length, times are milliseconds.
+ *
+ * Every method that changes something takes the principal: it is checked there once more and written to the audit log.
+ * Errors are `Fleet2banError`: `invalid`, `forbidden`, `not_found`, `conflict`, `unavailable`.
+ */
+export type Desk = Readonly<{
+  status(asker: Principal): Promise<FleetStatus>;
+  hosts(asker: Principal, page: PageQuery): Promise<Page<HostView>>;
+  bans(asker: Principal, query: BanQuery): Promise<Page<BanView>>;
+  ban(asker: Principal, request: BanRequest): Promise<BanView>;
+  /** Lifts one ban everywhere it holds. */
+  unban(asker: Principal, id: number, reason: string): Promise<UnbanReceipt>;
+  /** Lifts every ban of exactly this net that the asker may lift, hosts' own bans included. */
+  unbanNet(asker: Principal, net: string, reason: string): Promise<UnbanReceipt>;
+  receipt(asker: Principal, id: number): Promise<UnbanReceipt>;
+  rules(asker: Principal, kind: RuleKind, page: PageQuery): Promise<Page<RuleView>>;
+  addRule(asker: Principal, kind: RuleKind, request: RuleRequest): Promise<RuleView>;
+  removeRule(asker: Principal, kind: RuleKind, id: number): Promise<void>;
+  explain(asker: Principal, address: string): Promise<Explanation>;
+  tenants(asker: Principal): Promise<readonly TenantView[]>;
+  addTenant(asker: Principal, request: Readonly<{ name: string; trust: Trust }>): Promise<TenantView>;
+  recentFailures(asker: Principal, limit: number): Promise<readonly FailureView[]>;
+  addEnrollmentToken(asker: Principal, request: EnrollmentRequest): Promise<EnrollmentToken>;
+  apiTokens(asker: Principal): Promise<readonly ApiTokenView[]>;
+  addApiToken(asker: Principal, request: ApiTokenRequest): Promise<ApiTokenView & Readonly<{ token: string }>>;
+  revokeApiToken(asker: Principal, id: number): Promise<void>;
+  /** Who holds this secret; undefined when it is unknown, expired or revoked. */
+  principalOf(token: string): Promise<Principal | undefined>;
+  /** Really asks the database and the bus; each `ok` or the sentence that says what is wrong. */
+  health(): Promise<Readonly<{ database: string; bus: string }>>;
+}>;
+
+export const roles = ["viewer", "support", "operator", "admin"] as const;
+export type Role = (typeof roles)[number];
+/** `tenant` null = the whole fleet. */
+export type Principal = Readonly<{ tokenId: number; name: string; role: Role; tenant: string | null }>;
+
+/** Whether the principal may do what needs at least this role. */
+export function mayAct(principal: Principal, least: Role): boolean {
+  return roles.indexOf(principal.role) >= roles.indexOf(least);
+}
+
+export type PageQuery = Readonly<{ cursor?: string | undefined; limit: number }>;
+export type Page<T> = Readonly<{ items: readonly T[]; next: string | null }>;
+
+export type FleetStatus = Readonly<{
+  version: string;
+  hosts: Readonly<{ total: number; connected: number; lagging: number; notEnforcing: number }>;
+  bans: Readonly<{ active: number; byLevel: Readonly<Record<string, number>> }>;
+  failuresLastHour: number;
+  /** Sentences about what is not as it should be; empty when all is well. */
+  degraded: readonly string[];
+}>;
+
+export type HostView = Readonly<{
+  host: string;
+  tenant: string;
+  connected: boolean;
+  lastSeenMs: number | null;
+  version: string | null;
+  firewall: string | null;
+  enforcing: boolean | null;
+  /** Orders of the fleet scope the host has not applied yet; null when it never reported. */
+  behind: number | null;
+  clockSkewMs: number | null;
+  state: "active" | "quarantined" | "revoked";
+  problems: readonly string[];
+}>;
+
+export type BanQuery = PageQuery &
+  Readonly<{
+    active?: boolean | undefined;
+    scope?: string | undefined;
+    net?: string | undefined;
+    level?: number | undefined;
+  }>;
+export type BanView = Readonly<{
+  id: number;
+  net: string;
+  /** `fleet`, `tenant:a`, `host:a/h1`. */
+  scope: string;
+  level: number | null;
+  ports: readonly number[] | null;
+  reason: string;
+  by: string;
+  startedMs: number;
+  untilMs: number | null;
+  endedMs: number | null;
+  endReason: string | null;
+  evidence: Readonly<{ hosts: number; tenants: number; failures: number }>;
+}>;
+export type BanRequest = Readonly<{
+  net: string;
+  scope: string;
+  banTimeMs: number | null;
+  ports: readonly number[] | null;
+  reason: string;
+  dryRun: boolean;
+}>;
+/** Who has carried out the removal: hosts that reported a revision at or beyond it, and those that have not yet. */
+export type UnbanReceipt = Readonly<{
+  net: string;
+  lifted: readonly number[];
+  applied: number;
+  total: number;
+  waiting: readonly string[];
+}>;
+
+export type RuleKind = "allow" | "never";
+export type RuleView = Readonly<{
+  id: number;
+  net: string;
+  tenant: string | null;
+  reason: string;
+  by: string;
+  createdMs: number;
+  untilMs: number | null;
+}>;
+export type RuleRequest = Readonly<{ net: string; tenant: string | null; reason: string; durationMs: number | null }>;
+
+export type Explanation = Readonly<{
+  address: string;
+  banned: boolean;
+  /** One sentence a person can read out on the telephone. */
+  summary: string;
+  bans: readonly (BanView &
+    Readonly<{ inForceOn: Readonly<{ applied: number; total: number }>; mayBeLiftedBy: string }>)[];
+  localBans: readonly Readonly<{
+    host: string;
+    tenant: string;
+    jail: string;
+    net: string;
+    startedMs: number;
+    untilMs: number | null;
+  }>[];
+  rules: readonly (RuleView & Readonly<{ kind: RuleKind }>)[];
+  history: readonly BanView[];
+  evidence: readonly Readonly<{
+    tenant: string;
+    host: string;
+    jail: string;
+    failures: number;
+    firstMs: number;
+    lastMs: number;
+  }>[];
+  nextLevel: string;
+}>;
+
+export type FailureView = Readonly<{
+  atMs: number;
+  tenant: string;
+  host: string;
+  jail: string;
+  address: string;
+  count: number;
+}>;
+export type TenantView = Readonly<{ name: string; trust: Trust; createdMs: number; hosts: number }>;
+export type EnrollmentRequest = Readonly<{ tenant: string; uses: number; durationMs: number; host: string | null }>;
+export type EnrollmentToken = Readonly<{ token: string; tenant: string; uses: number; untilMs: number }>;
+export type ApiTokenRequest = Readonly<{ name: string; role: Role; tenant: string | null; durationMs: number | null }>;
+export type ApiTokenView = Readonly<{
+  id: number;
+  name: string;
+  role: Role;
+  tenant: string | null;
+  createdMs: number;
+  untilMs: number | null;
+  lastUsedMs: number | null;
+  revokedMs: number | null;
+}>;

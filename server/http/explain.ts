@@ -1,0 +1,48 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { type Api, newApi } from "./api.ts";
+import type { Desk } from "./desk.ts";
+import { json, problems } from "./routes.ts";
+import { Ban, Net, Rule, Time } from "./schemas.ts";
+import { showExplanation } from "./views.ts";
+
+const Explanation = z
+  .object({
+    address: z.string(),
+    banned: z.boolean(),
+    summary: z.string(),
+    bans: z.array(Ban.extend({ inForceOn: z.object({ applied: z.int(), total: z.int() }), mayBeLiftedBy: z.string() })),
+    localBans: z.array(
+      z.object({
+        host: z.string(),
+        tenant: z.string(),
+        jail: z.string(),
+        net: z.string(),
+        started: Time,
+        until: Time.nullable(),
+      }),
+    ),
+    rules: z.array(Rule.extend({ kind: z.enum(["allow", "never"]) })),
+    history: z.array(Ban),
+    evidence: z.array(
+      z.object({ tenant: z.string(), host: z.string(), jail: z.string(), failures: z.int(), first: Time, last: Time }),
+    ),
+    nextLevel: z.string(),
+  })
+  .openapi("Explanation");
+
+const explain = createRoute({
+  method: "get",
+  path: "/explain",
+  summary: "Everything about one address: every list, ban, level, history and the evidence",
+  request: { query: z.object({ ip: Net }) },
+  responses: { 200: json(Explanation, "The whole answer in one call."), ...problems },
+});
+
+export function explainRoutes(desk: Desk): Api {
+  const api = newApi();
+  api.openapi(explain, async (context) => {
+    const explanation = await desk.explain(context.get("principal"), context.req.valid("query").ip);
+    return context.json(showExplanation(explanation), 200);
+  });
+  return api;
+}

@@ -1,0 +1,51 @@
+import type { BanView, Explanation, HostView, RuleView } from "./desk.ts";
+import { timeOf, timeOrNull } from "./schemas.ts";
+
+/** The desk speaks milliseconds, the API RFC 3339: the one place where the two meet. */
+export function showBan(ban: BanView) {
+  const { startedMs, untilMs, endedMs, endReason, ports, ...rest } = ban;
+  return {
+    ...rest,
+    ports: ports === null ? null : [...ports],
+    started: timeOf(startedMs),
+    until: timeOrNull(untilMs),
+    ended: timeOrNull(endedMs),
+    endReason,
+  };
+}
+
+export function showHost(host: HostView) {
+  const { lastSeenMs, problems, ...rest } = host;
+  return { ...rest, lastSeen: timeOrNull(lastSeenMs), problems: [...problems] };
+}
+
+export function showRule(rule: RuleView) {
+  const { createdMs, untilMs, ...rest } = rule;
+  return { ...rest, created: timeOf(createdMs), until: timeOrNull(untilMs) };
+}
+
+export function showExplanation(explanation: Explanation) {
+  return {
+    address: explanation.address,
+    banned: explanation.banned,
+    summary: explanation.summary,
+    bans: explanation.bans.map(({ inForceOn, mayBeLiftedBy, ...ban }) => ({
+      ...showBan(ban),
+      inForceOn,
+      mayBeLiftedBy,
+    })),
+    localBans: explanation.localBans.map(({ startedMs, untilMs, ...ban }) => ({
+      ...ban,
+      started: timeOf(startedMs),
+      until: timeOrNull(untilMs),
+    })),
+    rules: explanation.rules.map(({ kind, ...rule }) => ({ kind, ...showRule(rule) })),
+    history: explanation.history.map(showBan),
+    evidence: explanation.evidence.map(({ firstMs, lastMs, ...row }) => ({
+      ...row,
+      first: timeOf(firstMs),
+      last: timeOf(lastMs),
+    })),
+    nextLevel: explanation.nextLevel,
+  };
+}
