@@ -5,7 +5,7 @@ import { json, problems } from "./routes.ts";
 import { Ban, Net, Rule, Time } from "./schemas.ts";
 import { showExplanation } from "./views.ts";
 
-const Explanation = z
+export const Explanation = z
   .object({
     address: z.string(),
     banned: z.boolean(),

@@ -4,7 +4,7 @@ import type { Desk } from "./desk.ts";
 import { json, problems } from "./routes.ts";
 import { Time, timeOf } from "./schemas.ts";
 
-const Status = z
+export const Status = z
   .object({
     version: z.string(),
     hosts: z.object({ total: z.int(), connected: z.int(), lagging: z.int(), notEnforcing: z.int() }),

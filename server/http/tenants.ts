@@ -5,7 +5,7 @@ import type { Desk, TenantView } from "./desk.ts";
 import { body, json, problems } from "./routes.ts";
 import { Time, TokenName, timeOf } from "./schemas.ts";
 
-const Tenant = z
+export const Tenant = z
   .object({ name: z.string(), trust: z.enum(["full", "vote"]), created: Time, hosts: z.int() })
   .openapi("Tenant");
 const NewTenant = z

@@ -18,7 +18,7 @@ const NewEnrollmentToken = z
     duration: Duration.optional(),
   })
   .openapi("NewEnrollmentToken", { example: { tenant: "default", uses: 1, duration: "1h" } });
-const EnrollmentToken = z
+export const EnrollmentToken = z
   .object({ token: z.string(), tenant: z.string(), uses: z.int(), until: Time })
   .openapi("EnrollmentToken");
 
@@ -30,7 +30,7 @@ const NewApiToken = z
     duration: Duration.nullable().default(null),
   })
   .openapi("NewApiToken", { example: { name: "control panel", role: "operator", tenant: null, duration: "90d" } });
-const ApiToken = z
+export const ApiToken = z
   .object({
     id: z.int(),
     name: z.string(),

@@ -1,0 +1,31 @@
+import type { z } from "zod";
+import type { Ban, Receipt } from "../http/schemas.ts";
+import { plain, remaining } from "./table.ts";
+
+export const banHead = ["ID", "NET", "SCOPE", "LEVEL", "PORTS", "LEFT", "HOSTS", "FAILURES", "REASON"];
+type BanRow = z.infer<typeof Ban>;
+
+export function banCells(ban: BanRow, nowMs: number): string[] {
+  return [
+    String(ban.id),
+    shortNet(ban.net),
+    ban.scope,
+    ban.level === null ? "-" : String(ban.level),
+    ban.ports === null ? "all" : ban.ports.join(","),
+    ban.ended === null ? remaining(ban.until, nowMs) : `ended (${ban.endReason})`,
+    String(ban.evidence.hosts),
+    String(ban.evidence.failures),
+    ban.reason,
+  ];
+}
+
+export function shortNet(net: string): string {
+  return net.replace(/^([\d.]+)\/32$|^([0-9a-f:]+)\/128$/, "$1$2");
+}
+
+export function receiptText(receipt: z.infer<typeof Receipt>): string {
+  const where = `removed on ${receipt.applied}/${receipt.total} hosts`;
+  const waiting = receipt.waiting.length === 0 ? "" : `, queued for ${receipt.waiting.map(plain).join(", ")}`;
+  const bans = receipt.lifted.length === 0 ? "no ban of the coordinator" : `ban ${receipt.lifted.join(", ")}`;
+  return `lifted ${bans} on ${shortNet(receipt.net)}: ${where}${waiting}\n`;
+}

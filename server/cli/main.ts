@@ -1,0 +1,50 @@
+import { type CommandHelp, formatHelp, parseCommandLine, reportFatal, UsageError } from "../../shared/command-line.ts";
+import { exitCodeOf, exitCodes } from "../../shared/errors.ts";
+import { openApiClient } from "./api-client.ts";
+import { commands } from "./commands.ts";
+import { replayCommand } from "./replay.ts";
+
+const common: CommandHelp["options"] = {
+  server: { value: "URL", help: "the coordinator (default http://127.0.0.1:8080, or FLEET2BAN_SERVER)" },
+  token: { value: "TOKEN", help: "an API token (or FLEET2BAN_TOKEN)" },
+  json: { help: "one JSON value per line, for programs" },
+};
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = reportFatal("fleet2ban", error, exitCodeOf);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === "replay") return await replayCommand(rest, process);
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(overview());
+    return name === undefined ? exitCodes.usage : exitCodes.ok;
+  }
+  const command = commands[name];
+  if (command === undefined) throw new UsageError(`there is no command "${name}"; fleet2ban --help lists them`);
+  const help = { ...command.help, options: { ...command.help.options, ...common } };
+  const line = parseCommandLine(rest, help);
+  if (line.help) {
+    process.stdout.write(formatHelp(help));
+    return exitCodes.ok;
+  }
+  const server = line.text("server") ?? process.env.FLEET2BAN_SERVER ?? "http://127.0.0.1:8080";
+  if (!URL.canParse(server))
+    throw new UsageError(`--server: "${server}" is not an address; write http://127.0.0.1:8080`);
+  const api = openApiClient(server, line.text("token") ?? process.env.FLEET2BAN_TOKEN);
+  const answer = await command.run(api, line, Date.now());
+  process.stdout.write(
+    line.on("json") ? answer.values.map((value) => `${JSON.stringify(value)}\n`).join("") : answer.text,
+  );
+  return exitCodes.ok;
+}
+
+function overview(): string {
+  const rows = Object.values(commands).map(({ help }) => `  ${help.usage}\n      ${help.about.split("\n")[0]}`);
+  const replay =
+    "  fleet2ban replay EVENTS [--policy FILE] [--json]\n      What would this policy have done? Runs recorded events, no server needed.";
+  return `usage: fleet2ban COMMAND [options]\n\n${[...rows, replay].join("\n")}\n\nEvery command takes --server, --token, --json and --help.\n`;
+}
