@@ -1,0 +1,109 @@
+import { z } from "zod";
+import { Fleet2banError, messageOf } from "./errors.ts";
+import { tokenPattern } from "./subjects.ts";
+
+/** What an operator copies to a new host: everything the agent needs to find and trust the coordinator, once. */
+export const EnrollmentToken = z.object({
+  v: z.literal(1),
+  /** Names the token on the bus and in the database; not a secret by itself. */
+  id: z.string().regex(/^[a-z0-9]{16,32}$/),
+  url: z.string().min(1).max(512),
+  /** Certificate authority of the bus in PEM; null = the system's authorities, or no TLS. */
+  ca: z.string().max(8192).nullable(),
+  /** Ed25519 public key of order frames: SPKI DER in base64url. */
+  orderKey: z.string().min(1).max(128),
+  /** Short-lived credentials that may enrol and nothing else. */
+  jwt: z.string().min(1).max(4096),
+  seed: z.string().min(1).max(128),
+});
+export type EnrollmentToken = Readonly<z.infer<typeof EnrollmentToken>>;
+
+const tokenPrefix = "f2b-enroll-";
+/** A token with a chain of certificates is below this; anything longer is not one of ours. */
+const tokenLengthMax = 16_384;
+
+export function encodeEnrollmentToken(token: EnrollmentToken): string {
+  return tokenPrefix + Buffer.from(JSON.stringify(token)).toString("base64url");
+}
+
+/** @throws Fleet2banError `invalid` when it is cut off, altered or something else */
+export function decodeEnrollmentToken(text: string): EnrollmentToken {
+  const compact = text.trim();
+  if (!compact.startsWith(tokenPrefix) || compact.length > tokenLengthMax) {
+    throw new Fleet2banError("invalid", `enrolment token: must start with ${tokenPrefix}; copy the whole line`);
+  }
+  try {
+    const json = Buffer.from(compact.slice(tokenPrefix.length), "base64url").toString("utf8");
+    return EnrollmentToken.parse(JSON.parse(json));
+  } catch (cause) {
+    throw new Fleet2banError("invalid", "enrolment token: incomplete or altered; copy the whole line again", { cause });
+  }
+}
+
+/** `enroll.<token>`: the agent's own public key, and a proof that it holds the other half. */
+export const EnrollmentRequest = z.object({
+  v: z.literal(1),
+  publicKey: z.string().regex(/^U[A-Z2-7]{55}$/),
+  /** The name the host would like; it gets this one or one like it. */
+  hostHint: z.string().max(253),
+  atMs: z.int().nonnegative(),
+  /** base64url Ed25519 signature of `enrollmentProof`. */
+  proof: z.string().max(128),
+});
+export type EnrollmentRequest = Readonly<z.infer<typeof EnrollmentRequest>>;
+
+/** What the agent signs: bound to the token, so that a proof cannot be used with another one. */
+export function enrollmentProof(tokenId: string, publicKey: string, atMs: number): Uint8Array {
+  return new TextEncoder().encode(`fleet2ban enroll 1 ${tokenId} ${publicKey} ${atMs}`);
+}
+
+/** The answer, on the token's fixed inbox; several hosts may enrol with one token, so it says whom it is for. */
+export const EnrollmentReply = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("enrolled"),
+    publicKey: z.string(),
+    host: z.string().regex(tokenPattern),
+    tenant: z.string().regex(tokenPattern),
+    jwt: z.string().min(1).max(8192),
+  }),
+  z.object({ kind: z.literal("refused"), publicKey: z.string(), why: z.string().max(300) }),
+]);
+export type EnrollmentReply = Readonly<z.infer<typeof EnrollmentReply>>;
+
+/** What the agent keeps, in a file only root reads. */
+export const AgentCredentials = z.object({
+  v: z.literal(1),
+  url: z.string(),
+  ca: z.string().nullable(),
+  orderKey: z.string(),
+  host: z.string().regex(tokenPattern),
+  tenant: z.string().regex(tokenPattern),
+  seed: z.string(),
+  jwt: z.string(),
+});
+export type AgentCredentials = Readonly<z.infer<typeof AgentCredentials>>;
+
+/** @throws Fleet2banError `invalid` naming the file */
+export function parseAgentCredentials(text: string, file: string): AgentCredentials {
+  try {
+    return AgentCredentials.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new Fleet2banError(
+      "invalid",
+      `${file}: not agent credentials (${messageOf(cause).split("\n")[0]}); enrol again`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** A host's name as the bus allows it, from whatever the machine calls itself: `Web 1.example.com` → `web-1-example-com`. */
+export function hostNameFrom(hint: string): string {
+  const name = hint
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .slice(0, 40)
+    .replace(/^-+|-+$/g, "");
+  return name === "" ? "host" : name;
+}

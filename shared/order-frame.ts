@@ -1,0 +1,193 @@
+import { createHash, type KeyObject, sign, verify } from "node:crypto";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { z } from "zod";
+import { Fleet2banError } from "./errors.ts";
+import { type Order, OrderWire, parseScope, type Scope } from "./order.ts";
+
+/** Orders of one frame; a longer stretch of the log is sent as several, a longer snapshot as chunks. */
+export const frameOrdersMax = 4000;
+/** A frame as sent: a quarter of nats-server's own limit, so that one frame never fills a slow reader's buffer. */
+export const frameBytesMax = 256 * 1024;
+/** A frame as unpacked: 4000 orders of at most 300 bytes. More is an attack, whoever signed it. */
+const bodyBytesMax = 2 * 1024 * 1024;
+/** Shorter bodies gain nothing from being packed. */
+const packFromBytes = 1024;
+const signatureBytes = 64;
+const encodingPlain = 0;
+const encodingDeflate = 1;
+/** Names what is signed, so that a signature made for one purpose is worth nothing for another. */
+const purpose = Buffer.from("fleet2ban orders 1\0");
+
+/**
+ * What a coordinator says about one scope. Signed, so that neither an agent nor whoever runs the bus can speak for it.
+ *
+ * - `delta`: the orders after revision `from`, up to and including `to`, one per revision. With `from` = `to` it
+ *   is a heartbeat: the log ends there, and whoever has not got there asks.
+ * - `snapshot`: chunk `index` of `count` of what stands at revision `to`.
+ *
+ * `hash` is `OrderSet.hash` at `to`. `epoch` names one life of the order log and only ever grows; a new one follows when
+ * the log was rewound (a restored backup), and everybody starts again from a snapshot.
+ */
+export type OrderFrame = Readonly<{
+  kind: "delta" | "snapshot";
+  scope: Scope;
+  epoch: number;
+  from: number;
+  to: number;
+  hash: string;
+  orders: readonly Order[];
+  /** Coordinator's clock when it was made. */
+  atMs: number;
+  /** Over this span agents spread their answers to this frame, so that ten thousand do not speak at once. */
+  spreadMs: number;
+  chunk: Readonly<{ index: number; count: number }> | null;
+}>;
+
+const scope = z
+  .string()
+  .max(64)
+  .transform((text, context): Scope => {
+    const read = parseScope(text);
+    if (read !== undefined) return read;
+    context.addIssue("not a scope");
+    return z.NEVER;
+  });
+const nullableSeconds = z.int().nullable();
+const ports = z.array(z.int()).nullable();
+
+/** Ids and times are differences from the row before (times in ms), which packs to a third of the plain form. */
+const row = z.union([
+  z.tuple([z.literal("b"), z.int(), z.string(), nullableSeconds, ports, z.int().nullable()]),
+  z.tuple([z.literal("u"), z.int(), z.string(), z.string()]),
+  z.tuple([z.literal("a"), z.int(), z.string(), nullableSeconds]),
+  z.tuple([z.literal("d"), z.int(), z.string()]),
+]);
+type Row = z.infer<typeof row>;
+
+const BodyWire = z.object({
+  v: z.literal(1),
+  k: z.enum(["delta", "snapshot"]),
+  s: scope,
+  e: z.int().positive(),
+  f: z.int().nonnegative(),
+  t: z.int().nonnegative(),
+  h: z.string().regex(/^[0-9a-f]{16}$/),
+  at: z.int().nonnegative(),
+  sp: z.int().nonnegative().max(60_000),
+  c: z.tuple([z.int().nonnegative(), z.int().positive()]).nullable(),
+  o: z.array(row).max(frameOrdersMax),
+});
+
+/** One byte of encoding, 64 of Ed25519 signature over encoding and body, the body. */
+export function encodeOrderFrame(frame: OrderFrame, signingKey: KeyObject): Buffer {
+  const wire: z.input<typeof BodyWire> = {
+    v: 1,
+    k: frame.kind,
+    s: frame.scope,
+    e: frame.epoch,
+    f: frame.from,
+    t: frame.to,
+    h: frame.hash,
+    at: frame.atMs,
+    sp: frame.spreadMs,
+    c: frame.chunk === null ? null : [frame.chunk.index, frame.chunk.count],
+    o: toRows(frame.orders),
+  };
+  const plain = Buffer.from(JSON.stringify(wire));
+  const packed = plain.length >= packFromBytes;
+  const encoding = Buffer.of(packed ? encodingDeflate : encodingPlain);
+  const body = packed ? deflateRawSync(plain) : plain;
+  return Buffer.concat([encoding, sign(null, toSign(encoding, body), signingKey), body]);
+}
+
+/**
+ * Reads a frame. Nothing of it is unpacked or parsed before its signature has been found good.
+ *
+ * @throws Fleet2banError `forbidden` when the signature is not the coordinator's, `invalid` when the body is not a frame
+ */
+export function decodeOrderFrame(payload: Uint8Array, verifyingKey: KeyObject): OrderFrame {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const encoding = bytes.subarray(0, 1);
+  const signature = bytes.subarray(1, 1 + signatureBytes);
+  const body = bytes.subarray(1 + signatureBytes);
+  if (signature.length < signatureBytes || !verify(null, toSign(encoding, body), verifyingKey, signature)) {
+    throw new Fleet2banError("forbidden", "order frame: not signed by the coordinator this agent enrolled with");
+  }
+  let value: unknown;
+  try {
+    const plain = encoding[0] === encodingDeflate ? inflateRawSync(body, { maxOutputLength: bodyBytesMax }) : body;
+    value = JSON.parse(plain.toString("utf8"));
+  } catch (cause) {
+    throw new Fleet2banError("invalid", "order frame: not readable; is the coordinator much newer?", { cause });
+  }
+  const read = BodyWire.safeParse(value);
+  if (!read.success) throw new Fleet2banError("invalid", `order frame: ${z.prettifyError(read.error)}`);
+  const wire = read.data;
+  const orders = fromRows(wire.o);
+  if (wire.k === "delta" && orders.length !== wire.t - wire.f) {
+    throw new Fleet2banError("invalid", `order frame: ${orders.length} orders for revisions ${wire.f} to ${wire.t}`);
+  }
+  const chunk = wire.c === null ? null : { index: wire.c[0], count: wire.c[1] };
+  if ((wire.k === "snapshot") !== (chunk !== null) || (chunk !== null && chunk.index >= chunk.count)) {
+    throw new Fleet2banError("invalid", "order frame: a snapshot, and only a snapshot, has a chunk number");
+  }
+  const { k: kind, s, e: epoch, f: from, t: to, h: hash, at: atMs, sp: spreadMs } = wire;
+  return { kind, scope: s, epoch, from, to, hash, orders, atMs, spreadMs, chunk };
+}
+
+/** Short name of a signing key, to say in a log which one was expected. */
+export function keyFingerprint(publicKeyDer: Uint8Array): string {
+  return createHash("sha256").update(publicKeyDer).digest("hex").slice(0, 16);
+}
+
+function toSign(encoding: Uint8Array, body: Uint8Array): Buffer {
+  return Buffer.concat([purpose, encoding, body]);
+}
+
+function toRows(orders: readonly Order[]): Row[] {
+  let lastId = 0;
+  let lastUntilMs = 0;
+  const untilOf = (untilMs: number | null) => {
+    if (untilMs === null) return null;
+    const difference = untilMs - lastUntilMs;
+    lastUntilMs = untilMs;
+    return difference;
+  };
+  return orders.map((order): Row => {
+    const id = order.id - lastId;
+    lastId = order.id;
+    if (order.kind === "ban") {
+      const portList = order.ports === null ? null : [...order.ports];
+      return ["b", id, order.net, untilOf(order.untilMs), portList, order.level];
+    }
+    if (order.kind === "unban") return ["u", id, order.net, order.reason];
+    if (order.kind === "allow") return ["a", id, order.net, untilOf(order.untilMs)];
+    return ["d", id, order.net];
+  });
+}
+
+/** Each row becomes an order through `OrderWire`, so that nothing but the closed list of verbs can come out. */
+function fromRows(rows: readonly Row[]): Order[] {
+  let lastId = 0;
+  let lastUntilMs = 0;
+  const untilOf = (difference: number | null) => {
+    if (difference === null) return null;
+    lastUntilMs += difference;
+    return lastUntilMs;
+  };
+  return rows.map((each) => {
+    lastId += each[1];
+    const common = { id: lastId, net: each[2] };
+    const read = OrderWire.safeParse(
+      each[0] === "b"
+        ? { kind: "ban", ...common, untilMs: untilOf(each[3]), ports: each[4], level: each[5] }
+        : each[0] === "u"
+          ? { kind: "unban", ...common, reason: each[3] }
+          : each[0] === "a"
+            ? { kind: "allow", ...common, untilMs: untilOf(each[3]) }
+            : { kind: "disallow", ...common },
+    );
+    if (!read.success) throw new Fleet2banError("invalid", `order frame: ${z.prettifyError(read.error)}`);
+    return read.data;
+  });
+}
