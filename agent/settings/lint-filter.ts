@@ -34,7 +34,7 @@ function problemsOf(regex: string): string[] {
 
 /** Where an unescaped `.*` or `.+` outside of a character class stands. */
 function catchAllAt(regex: string): number | undefined {
-  const piece = /\\[^]|\[\^?\]?(?:\\[^]|[^\]\\])*\]|\.[*+]|[^]/g;
+  const piece = /\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\.[*+]|./g;
   for (const match of regex.matchAll(piece)) if (/^\.[*+]$/.test(match[0])) return match.index;
   return undefined;
 }

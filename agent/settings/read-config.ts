@@ -132,7 +132,7 @@ function overlay(config: Config, content: IniFile): void {
 
 function withLocals(files: readonly string[]): string[] {
   return files.flatMap((file) => {
-    const local = file.replace(/\.[^./]+$/, "") + ".local";
+    const local = `${file.replace(/\.[^./]+$/, "")}.local`;
     return files.includes(local) || !isFile(local) ? [file] : [file, local];
   });
 }

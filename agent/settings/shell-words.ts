@@ -1,9 +1,9 @@
 /** Divides a line into words as a POSIX shell does: blanks, single and double quotes, backslashes; nothing else. */
 export function shellWords(line: string): string[] {
-  const word = /(?:[^\s"'\\]|\\[^]|"(?:[^"\\]|\\[^])*"|'[^']*')+/g;
+  const word = /(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+/g;
   return (line.match(word) ?? []).map((text) =>
     text.replaceAll(
-      /\\([^])|"((?:[^"\\]|\\[^])*)"|'([^']*)'/g,
+      /\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'/g,
       (_whole, escaped?: string, double?: string, single?: string) =>
         escaped ?? double?.replaceAll(/\\(["\\])/g, "$1") ?? single ?? "",
     ),
