@@ -1,22 +1,30 @@
 /**
  * The one contract between the agent and a firewall. A backend obeys: what to ban is decided before it is asked.
  *
- * A backend may assume: nets are canonical and masked; nothing never-listed, reserved or too wide reaches it; calls
- * come one at a time (`firewall-queue.ts` sees to it). It must be idempotent: every call may be repeated after a crash.
- * The agent's store is the truth and the kernel a cache, so `replaceAll` must always be able to repair everything.
+ * A backend may assume: nothing never-listed, reserved or too wide reaches it; calls come one at a time
+ * (`firewall-queue.ts` sees to it). It must be idempotent: every call may be repeated after a crash. The agent's store
+ * is the truth and the kernel a cache, so `replaceAll` must always be able to repair everything.
  */
 export type FirewallBackend = Readonly<{
   name: "nftables" | "ipset" | "firewalld" | "ufw" | "observe";
   /** False when packets are not really stopped; the agent then says so on every surface. */
   enforcing: boolean;
-  /** Makes the table and chains, keeps elements that are already there. */
+  /** The kernel ends a ban by itself. Otherwise a ban ends when the agent removes it, so a dead agent bans on. */
+  endsBans: boolean;
+  /** What this backend does worse than nftables, in sentences for the operator; empty for nftables. */
+  warnings: readonly string[];
+  /** Makes tables, rules and the allow sets as `setup` says, keeps the bans that are there. Also how `setup` is changed later. */
   open(setup: FirewallSetup): Promise<void>;
-  /** One transaction per at most `batchElementsMax`; what is refused comes back with its reason, the rest stands. */
+  /**
+   * Transactions of at most `batchElementsMax`; what is refused comes back with its reason, the rest stands.
+   *
+   * @throws Fleet2banError `unavailable` when nothing can be applied because our table is gone or the tool fails
+   */
   apply(change: FirewallChange): Promise<ApplyResult>;
-  /** The allow sets and then the whole wanted set, in place of whatever is there. */
+  /** Everything as `setup` says and then the whole wanted set, in place of whatever is there. */
   replaceAll(wanted: Iterable<Element>, setup: FirewallSetup): Promise<ApplyResult>;
   /** Cheap. `missing`: our table is gone (a foreign flush); `tampered`: it is not as we made it. */
-  health(): Promise<"ok" | "missing" | "tampered">;
+  health(): Promise<Health>;
   /** Packets and bytes stopped since the last call. */
   counters(): Promise<readonly Counter[]>;
   /** What the kernel holds, for audits and tests; expensive. */
@@ -25,6 +33,7 @@ export type FirewallBackend = Readonly<{
   teardown(): Promise<void>;
 }>;
 
+export type Health = "ok" | "missing" | "tampered";
 export type Verdict = "drop" | "reject";
 
 export type FirewallSetup = Readonly<{
@@ -35,7 +44,7 @@ export type FirewallSetup = Readonly<{
 
 /** One net to stop, on all ports or on some. Elements with different `ports` are different elements. */
 export type Element = Readonly<{
-  /** `192.0.2.1` or `192.0.2.0/24`, canonical. */
+  /** `192.0.2.1/32`, `192.0.2.1` or `192.0.2.0/24`. */
   net: string;
   /** null = every port. A port counts for TCP and UDP. */
   ports: readonly number[] | null;
@@ -43,10 +52,26 @@ export type Element = Readonly<{
   untilMs: number | null;
 }>;
 
-export type FirewallChange = Readonly<{ add: readonly Element[]; remove: readonly Pick<Element, "net" | "ports">[] }>;
+/** Which element is meant, whatever its end. */
+export type ElementName = Pick<Element, "net" | "ports">;
 
-export type ApplyResult = Readonly<{ applied: number; rejected: readonly Readonly<{ net: string; reason: string }>[] }>;
+export type FirewallChange = Readonly<{
+  /** Certainly not there yet: written the fast way, which must not be used to change an end. */
+  add: readonly Element[];
+  /** May be there with another end. */
+  renew: readonly Element[];
+  /** May be gone already. */
+  remove: readonly ElementName[];
+}>;
 
+export type ApplyResult = Readonly<{ applied: number; rejected: readonly Rejected[] }>;
+export type Rejected = Readonly<{ net: string; reason: string }>;
 export type Counter = Readonly<{ name: string; packets: number; bytes: number }>;
-
 export type ListedElement = Readonly<{ net: string; port: number | null; expiresInMs: number | null }>;
+
+export const noChange: FirewallChange = { add: [], renew: [], remove: [] };
+
+/** The name of an element as one text, for maps. The net itself when all ports are meant, to share its memory. */
+export function elementKey(element: ElementName): string {
+  return element.ports === null ? element.net : `${element.net} ${element.ports.join(",")}`;
+}
