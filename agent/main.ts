@@ -1,0 +1,42 @@
+import { formatHelp, parseCommandLine, reportFatal, UsageError } from "../shared/command-line.ts";
+import { exitCodeOf, exitCodes } from "../shared/errors.ts";
+import type { AgentCommand } from "./commands/command.ts";
+
+const commands: Readonly<
+  Record<string, Readonly<{ about: string; load: () => Promise<Readonly<{ command: AgentCommand }>> }>>
+> = {
+  run: { about: "follow the logs, ban, report, obey the coordinator", load: () => import("./commands/run.ts") },
+  enroll: { about: "join a fleet with a one-time token", load: () => import("./commands/enroll.ts") },
+  check: { about: "test the configuration and explain every jail", load: () => import("./commands/check.ts") },
+  filter: { about: "what a filter finds in a log, like fail2ban-regex", load: () => import("./commands/filter.ts") },
+  replay: { about: "what a jail would have banned on a log", load: () => import("./commands/replay.ts") },
+  status: { about: "the running agent: jails, bans, firewall, fleet", load: () => import("./commands/status.ts") },
+  ban: { about: "ban an address in one jail, by hand", load: () => import("./commands/ban.ts") },
+  unban: { about: "lift a ban on this host, whoever made it", load: () => import("./commands/unban.ts") },
+};
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = reportFatal("fleet2ban-agent", error, exitCodeOf);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(overview());
+    return name === undefined ? exitCodes.usage : exitCodes.ok;
+  }
+  const entry = commands[name];
+  if (entry === undefined) throw new UsageError(`there is no command "${name}"; fleet2ban-agent --help lists them`);
+  const { command } = await entry.load();
+  const line = parseCommandLine(rest, command.help);
+  if (!line.help) return await command.run(line);
+  process.stdout.write(formatHelp(command.help));
+  return exitCodes.ok;
+}
+
+function overview(): string {
+  const rows = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(8)}${about}`);
+  return `usage: fleet2ban-agent COMMAND [options]\n\n${rows.join("\n")}\n\nEvery command has --help.\n`;
+}
