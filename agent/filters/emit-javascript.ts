@@ -1,0 +1,168 @@
+import { Fleet2banError } from "../../shared/errors.ts";
+import { emitSet, escapeCharacter, wordClass } from "./emit-characters.ts";
+import { analyseGroups, type GroupAnalysis } from "./group-analysis.ts";
+import { leastWidth, type RegexNode, type RegexTree } from "./python-regex-tree.ts";
+
+export type EmittedRegex = Readonly<{
+  source: string;
+  flags: "" | "v";
+  /** Numbers of the JavaScript groups that hold Python's named groups. Numbered groups spare V8 a `groups` object per match. */
+  groups: ReadonlyMap<string, number>;
+}>;
+
+/**
+ * Writes a parsed Python regex as a JavaScript one that finds the same matches.
+ *
+ * @param unicode  false: for lines of ASCII only, where `\w \d \s \b` are short ranges; true: for every other line
+ * @throws Fleet2banError `invalid` when a construct has no faithful translation
+ */
+export function emitJavaScript(tree: RegexTree, unicode: boolean): EmittedRegex {
+  const emitter = new Emitter(analyseGroups(tree), unicode);
+  const source = emitter.emit(tree.root);
+  const groups = new Map<string, number>();
+  for (const [name, index] of tree.names) groups.set(name, emitter.captureOf(index));
+  return { source, flags: unicode ? "v" : "", groups };
+}
+
+class Emitter {
+  readonly #analysis: GroupAnalysis;
+  readonly #unicode: boolean;
+  #captureCount = 0;
+  readonly #captures = new Map<number, number>();
+  readonly #probes = new Map<number, number>();
+  #lookBehinds = 0;
+
+  constructor(analysis: GroupAnalysis, unicode: boolean) {
+    this.#analysis = analysis;
+    this.#unicode = unicode;
+  }
+
+  captureOf(index: number): number {
+    return this.#captures.get(index) ?? unsupported(`a reference to group ${index}`);
+  }
+
+  emit(node: RegexNode): string {
+    switch (node.kind) {
+      case "character":
+        return escapeCharacter(node.code, this.#unicode);
+      case "any":
+        return node.newline ? "[^]" : "[^\\n]";
+      case "set":
+        return emitSet(node, this.#unicode);
+      case "lineStart":
+        // Never JavaScript's own `m`: it also starts lines at \r, U+2028 and U+2029.
+        return node.multiline ? "(?<![^\\n])" : "^";
+      case "lineEnd":
+        // Python's $ also stands before a final newline, and every line we feed ends with one.
+        return node.multiline ? "(?=\\n|$)" : "(?=\\n?$)";
+      case "textStart":
+        return "^";
+      case "textEnd":
+        return "$";
+      case "wordBoundary":
+        return this.#wordBoundary(node.negated, node.ascii);
+      case "sequence":
+        return node.items.map((item) => this.#emitInSequence(item)).join("");
+      case "alternatives":
+        return node.items.map((item) => this.emit(item)).join("|");
+      case "group":
+        return this.#group(node);
+      case "case":
+        return `(?${node.insensitive ? "" : "-"}i:${this.emit(node.body)})`;
+      case "repeat":
+        return this.#repeat(node);
+      case "look":
+        return this.#look(node);
+      case "atomic":
+        return this.#atomic(node.body);
+      case "backReference":
+        return this.#backReference(node.index);
+      case "conditional":
+        return this.#conditional(node);
+    }
+  }
+
+  #emitInSequence(node: RegexNode): string {
+    return node.kind === "alternatives" ? `(?:${this.emit(node)})` : this.emit(node);
+  }
+
+  #wordBoundary(negated: boolean, ascii: boolean): string {
+    if (!this.#unicode) return negated ? "\\B" : "\\b";
+    const word = `[${wordClass(ascii)}]`;
+    return negated
+      ? `(?:(?<=${word})(?=${word})|(?<!${word})(?!${word}))`
+      : `(?:(?<=${word})(?!${word})|(?<!${word})(?=${word}))`;
+  }
+
+  #group(node: Extract<RegexNode, { kind: "group" }>): string {
+    const captures = node.name !== null || this.#analysis.repeated.has(node.index);
+    if (captures) {
+      this.#captureCount += 1;
+      this.#captures.set(node.index, this.#captureCount);
+    }
+    const probe = this.#probe(node);
+    const body = this.emit(node.body);
+    return `(${captures ? "" : "?:"}${probe === "" ? body : `${probe}(?:${body})`})`;
+  }
+
+  /**
+   * JavaScript cannot ask whether a group is set. The probe remembers everything from the group's start to the end of
+   * the text; once the group has consumed a character, that much text can never follow again, so `(?!\probe)` holds
+   * exactly when the group is set (an unset back-reference matches the empty text).
+   */
+  #probe(node: Extract<RegexNode, { kind: "group" }>): string {
+    if (!this.#analysis.probed.has(node.index)) return "";
+    if (leastWidth(node.body) === 0) {
+      unsupported(`asking whether the possibly empty group ${node.name ?? node.index} matched`);
+    }
+    this.#captureCount += 1;
+    this.#probes.set(node.index, this.#captureCount);
+    return "(?=([^]*))";
+  }
+
+  #repeat(node: Extract<RegexNode, { kind: "repeat" }>): string {
+    if (node.mode === "possessive") return this.#atomic({ ...node, mode: "greedy" });
+    const body = this.emit(node.body);
+    const unit = node.body.kind === "set" || node.body.kind === "any" || body.length === 1 ? body : `(?:${body})`;
+    return `${unit}${countsOf(node.least, node.most)}${node.mode === "lazy" ? "?" : ""}`;
+  }
+
+  #look(node: Extract<RegexNode, { kind: "look" }>): string {
+    this.#lookBehinds += node.behind ? 1 : 0;
+    const body = this.emit(node.body);
+    this.#lookBehinds -= node.behind ? 1 : 0;
+    return `(?${node.behind ? "<" : ""}${node.negated ? "!" : "="}${body})`;
+  }
+
+  /** A look-ahead is never re-entered, so what it captured is atomic; the back-reference consumes it. */
+  #atomic(body: RegexNode): string {
+    if (this.#lookBehinds > 0) unsupported("an atomic group inside a look-behind");
+    this.#captureCount += 1;
+    const number = this.#captureCount;
+    return `(?:(?=(${this.emit(body)}))\\${number})`;
+  }
+
+  #backReference(index: number): string {
+    // JavaScript matches look-behinds backwards, so the group would not be set yet.
+    if (this.#lookBehinds > 0) unsupported("a back-reference inside a look-behind");
+    const probe = this.#probes.get(index);
+    return probe === undefined ? `(?:\\${this.captureOf(index)})` : `(?:(?!\\${probe})\\${this.captureOf(index)})`;
+  }
+
+  #conditional(node: Extract<RegexNode, { kind: "conditional" }>): string {
+    if (this.#lookBehinds > 0) unsupported("a conditional inside a look-behind");
+    const probe = this.#probes.get(node.index) ?? unsupported(`asking for group ${node.index} inside itself`);
+    const yes = this.#emitInSequence(node.yes);
+    return `(?:(?!\\${probe})${yes}|(?=\\${probe})${this.#emitInSequence(node.no)})`;
+  }
+}
+
+function countsOf(least: number, most: number): string {
+  if (most === Number.POSITIVE_INFINITY) return least === 0 ? "*" : least === 1 ? "+" : `{${least},}`;
+  if (least === 0 && most === 1) return "?";
+  return least === most ? `{${least}}` : `{${least},${most}}`;
+}
+
+function unsupported(construct: string): never {
+  throw new Fleet2banError("invalid", `regex: ${construct} cannot be translated; write it without`);
+}
