@@ -1,0 +1,188 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { drizzle } from "drizzle-orm/node-postgres";
+import { migrate } from "drizzle-orm/node-postgres/migrator";
+import pg from "pg";
+import { z } from "zod";
+import { Fleet2banError, messageOf } from "../../shared/errors.ts";
+import type { Logger } from "../logger.ts";
+import { isDown, type Sql, storeError } from "./sql.ts";
+
+/** One writer, a few readers for API and dashboard; an embedded PostgreSQL allows 40 connections. */
+const connectionsMax = 10;
+const connectMs = 5_000;
+/** A statement that runs longer hangs on a lock or a missing index; ingest waits behind it. */
+const statementMs = 60_000;
+const retryMs = 250;
+/** Two coordinators that start at once must not both migrate; any number that nobody else in the database uses. */
+const migrationLock = 7_312_004_221;
+
+export type StoreOptions = Readonly<{
+  url: string;
+  log: Logger;
+  /** How long to wait for a database that is down before giving up. */
+  patienceMs?: number;
+  /** Folder with the generated migrations; tests may give their own. */
+  migrations?: string;
+}>;
+
+export type Store = Sql &
+  AsyncDisposable &
+  Readonly<{
+    /** All of `work` or nothing of it. */
+    transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+    /** Answers only when the database really does. */
+    ping(): Promise<void>;
+    close(): Promise<void>;
+  }>;
+
+/**
+ * Connects, waits for a database that is still starting, and brings its schema up to date.
+ *
+ * @throws Fleet2banError `unavailable` when it stays away, refuses us, or was made by a newer release
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: connectionsMax,
+    connectionTimeoutMillis: connectMs,
+    statement_timeout: statementMs,
+    application_name: "fleet2ban",
+    types: { getTypeParser },
+  });
+  pool.on("error", (error) => options.log.warn({ err: error }, "lost an idle database connection"));
+  try {
+    await waitForDatabase(pool, options);
+    await bringUpToDate(pool, options.migrations ?? findMigrations());
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  const close = async (): Promise<void> => {
+    if (!pool.ended && !pool.ending) await pool.end();
+  };
+  return {
+    ...sqlOn(pool),
+    transaction: (work) => inTransaction(pool, work),
+    ping: async () => {
+      await sqlOn(pool).rows("select 1");
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function sqlOn(client: pg.Pool | pg.PoolClient): Sql {
+  return {
+    db: drizzle({ client, casing: "snake_case" }),
+    rows: async <Row extends object>(text: string, values: readonly unknown[] = [], name?: string): Promise<Row[]> => {
+      try {
+        const result = await client.query<Row>({ text, values: [...values], ...(name === undefined ? {} : { name }) });
+        return result.rows;
+      } catch (error) {
+        throw storeError(error);
+      }
+    },
+  };
+}
+
+async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+  let client: pg.PoolClient;
+  try {
+    client = await pool.connect();
+  } catch (error) {
+    throw storeError(error);
+  }
+  // A connection that dies between two statements says so here; the next statement fails and is handled there.
+  const ignore = (): void => undefined;
+  client.on("error", ignore);
+  let broken: Error | undefined;
+  try {
+    await client.query("begin");
+    const result = await work(sqlOn(client));
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback").catch((failure: unknown) => {
+      broken = failure instanceof Error ? failure : new Error(String(failure));
+    });
+    throw storeError(error);
+  } finally {
+    client.off("error", ignore);
+    client.release(broken);
+  }
+}
+
+async function waitForDatabase(pool: pg.Pool, { url, log, patienceMs = 30_000 }: StoreOptions): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await pool.query("select 1");
+      return;
+    } catch (cause) {
+      const place = new URL(url);
+      const where = `${place.searchParams.get("host") ?? place.host}${place.pathname}`;
+      if (!isDown(cause) || performance.now() > deadline) {
+        throw new Fleet2banError(
+          "unavailable",
+          `the database ${where} cannot be used: ${messageOf(cause)}; check --database-url and that PostgreSQL is running`,
+          { cause },
+        );
+      }
+      if (attempt === 1) log.warn({ database: where }, "the database is not there yet, waiting for it");
+      await sleep(retryMs);
+    }
+  }
+}
+
+const Journal = z.object({ entries: z.array(z.object({ when: z.int() })) });
+
+async function bringUpToDate(pool: pg.Pool, folder: string): Promise<void> {
+  const journal = Journal.parse(JSON.parse(readFileSync(join(folder, "meta/_journal.json"), "utf8")));
+  const newest = Math.max(...journal.entries.map((entry) => entry.when));
+  const client = await pool.connect();
+  try {
+    await client.query("select pg_advisory_lock($1)", [migrationLock]);
+    const found = await client.query<{ exists: boolean }>(
+      "select to_regclass('drizzle.__drizzle_migrations') is not null as exists",
+    );
+    if (found.rows[0]?.exists === true) {
+      const applied = await client.query<{ newest: number | null }>(
+        "select max(created_at) as newest from drizzle.__drizzle_migrations",
+      );
+      if ((applied.rows[0]?.newest ?? 0) > newest) {
+        throw new Fleet2banError(
+          "unavailable",
+          "the database was made by a newer release of fleet2ban; run that release, or restore a backup from before the upgrade",
+        );
+      }
+    }
+    await migrate(drizzle({ client }), { migrationsFolder: folder });
+    await client.query("select pg_advisory_unlock($1)", [migrationLock]);
+    client.release();
+  } catch (error) {
+    // Closing the connection also gives the lock back.
+    client.release(true);
+    throw error;
+  }
+}
+
+/** Beside the sources in a checkout, beside the bundle when installed. */
+function findMigrations(): string {
+  const places = [join(import.meta.dirname, "../../migrations"), join(import.meta.dirname, "migrations")];
+  const found = places.find((place) => existsSync(join(place, "meta/_journal.json")));
+  if (found === undefined) {
+    throw new Fleet2banError(
+      "unavailable",
+      `the folder "migrations" is missing beside ${import.meta.dirname}; reinstall`,
+    );
+  }
+  return found;
+}
+
+/** bigint columns hold milliseconds, revisions and ids, all far below 2^53: numbers, not pg's strings. */
+function getTypeParser(oid: number, format?: "text" | "binary"): (value: string) => unknown {
+  if (oid === pg.types.builtins.INT8 && format !== "binary") return Number;
+  return pg.types.getTypeParser(oid, format === "binary" ? "binary" : "text");
+}
