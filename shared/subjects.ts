@@ -13,7 +13,7 @@ export const partitionDefault = 0;
 
 export const subjects = {
   /** agent → coordinator, captured by the work-queue stream: one `FailureBatch`. */
-  failures: (partition: number, host: string) => `${prefix}.fail.${partition}.${host}`,
+  failures: (partition: number | "*", host: string) => `${prefix}.fail.${partition}.${host}`,
   failuresOfAll: `${prefix}.fail.*.*`,
   /** agent → coordinator, core NATS: `sync` asks for orders, `renew` for a JWT, `status` reports. */
   up: (host: string, verb: UpVerb) => `${prefix}.up.${host}.${verb}`,

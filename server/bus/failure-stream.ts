@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  AckPolicy,
+  type ConsumerMessages,
+  DeliverPolicy,
+  DiscardPolicy,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { dayMs, secondMs } from "../../shared/durations.ts";
+import { hostOfSubject, partitionDefault, subjects } from "../../shared/subjects.ts";
+import type { Logger } from "../logger.ts";
+import type { RawBatch } from "./bus.ts";
+import { streamBytesMax } from "./jwt.ts";
+import { failureConsumer, failureStream } from "./permissions.ts";
+
+/** An agent has one batch in flight; repeats of it while we are away need little room, and a flood gets no more. */
+const messagesPerHostMax = 5;
+/** Agents resend what was never acknowledged, so nothing old is worth keeping. */
+const messageAgeMaxMs = dayMs;
+/** Longer than the longest ingest transaction; after it a batch comes again, and the cursor recognises it. */
+const ackWaitMs = 30 * secondMs;
+const unacknowledgedMax = 10_000;
+/** Asked for at once: below nats-server's `max_pending`, or it would cut us off as a slow reader. */
+const pullBytesMax = 1024 * 1024;
+/** Held here until the ingest comes for them. */
+const heldMax = 2_000;
+const retryMs = 500;
+const nanosPerMs = 1_000_000;
+
+export type FailureStream = AsyncDisposable &
+  Readonly<{ pull(countMax: number, waitMs: number): Promise<readonly RawBatch[]> }>;
+
+/**
+ * Reads the work queue of failures, for ever: whatever goes wrong (the server restarts, its disk was wiped), stream and
+ * consumer are made again and reading goes on.
+ */
+export function openFailureStream(connection: NatsConnection, log: Logger): FailureStream {
+  const held: RawBatch[] = [];
+  let arrived = Promise.withResolvers<void>();
+  let drained = Promise.withResolvers<void>();
+  const closing = new AbortController();
+  let reading: ConsumerMessages | undefined;
+
+  const readOnce = async (): Promise<void> => {
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    await ensureStream(manager);
+    const consumer = await jetstream(connection).consumers.get(failureStream, failureConsumer(partitionDefault));
+    reading = await consumer.consume({ max_bytes: pullBytesMax, abort_on_missing_resource: true });
+    if (closing.signal.aborted) return;
+    for await (const message of reading) {
+      const host = hostOfSubject(message.subject);
+      // Only the permissions' makers could cause this; it would come again for ever.
+      if (host === undefined) message.term();
+      else held.push({ host, payload: message.data, ack: () => message.ack() });
+      arrived.resolve();
+      while (held.length >= heldMax && !closing.signal.aborted) await drained.promise;
+      if (closing.signal.aborted) return;
+    }
+  };
+  const read = async (): Promise<void> => {
+    while (!closing.signal.aborted && !connection.isClosed()) {
+      try {
+        await readOnce();
+      } catch (error) {
+        if (closing.signal.aborted || connection.isClosed()) return;
+        log.warn({ err: error, event: "failure_stream_lost" }, "could not read the failure stream; trying again");
+      }
+      await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => undefined);
+    }
+  };
+  const ended = read();
+
+  return {
+    async pull(countMax, waitMs) {
+      if (held.length === 0) {
+        arrived = Promise.withResolvers();
+        const timer = new AbortController();
+        const woken = AbortSignal.any([timer.signal, closing.signal]);
+        await Promise.race([arrived.promise, sleep(waitMs, undefined, { signal: woken }).catch(() => undefined)]);
+        timer.abort();
+      }
+      const batch = held.splice(0, countMax);
+      drained.resolve();
+      drained = Promise.withResolvers();
+      return batch;
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort();
+      drained.resolve();
+      await reading?.close();
+      await ended;
+    },
+  };
+}
+
+async function ensureStream(manager: JetStreamManager): Promise<void> {
+  const stream = {
+    name: failureStream,
+    subjects: [subjects.failuresOfAll],
+    retention: RetentionPolicy.Workqueue,
+    storage: StorageType.File,
+    // An acknowledgement would go to whatever reply subject an agent chose to write, whoever's it is.
+    no_ack: true,
+    discard: DiscardPolicy.New,
+    discard_new_per_subject: true,
+    max_msgs_per_subject: messagesPerHostMax,
+    max_bytes: streamBytesMax,
+    max_age: messageAgeMaxMs * nanosPerMs,
+  };
+  try {
+    await manager.streams.info(failureStream);
+    await manager.streams.update(failureStream, stream);
+  } catch {
+    await manager.streams.add(stream);
+  }
+  await manager.consumers.add(failureStream, {
+    durable_name: failureConsumer(partitionDefault),
+    filter_subject: subjects.failures(partitionDefault, "*"),
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    ack_wait: ackWaitMs * nanosPerMs,
+    max_ack_pending: unacknowledgedMax,
+  });
+}

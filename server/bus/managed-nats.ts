@@ -1,0 +1,32 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Account } from "./account.ts";
+import { operatorJwt, systemAccountJwt } from "./jwt.ts";
+import type { BusKeys } from "./keys.ts";
+import { type NatsSettings, natsConfig } from "./nats-config.ts";
+
+/** What the managed child is started with: its folder, and its configuration with the account as it then is. */
+export function managedNats(
+  place: Readonly<{ dataDir: string; host: string }> & Pick<NatsSettings, "tls" | "websocket">,
+  keys: BusKeys,
+  account: Account,
+): Readonly<{ dir: string; config: (port: number) => string }> {
+  const dir = join(place.dataDir, "nats");
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  return {
+    dir,
+    config: (port) =>
+      natsConfig({
+        host: place.host,
+        port,
+        dataDir: dir,
+        pidFile: join(dir, "nats.pid"),
+        portsDir: dir,
+        operatorJwt: operatorJwt(keys, Date.now()),
+        systemAccount: { publicKey: keys.systemAccount.publicKey, jwt: systemAccountJwt(keys, Date.now()) },
+        account: { publicKey: account.publicKey, jwt: account.jwt },
+        tls: place.tls,
+        websocket: place.websocket,
+      }),
+  };
+}
