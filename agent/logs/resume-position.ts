@@ -1,0 +1,152 @@
+import { readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { type FileMark, type FilePosition, recognise } from "./file-identity.ts";
+import { type LogSource, openLogSource } from "./log-source.ts";
+import { beginReading, type FileReading, markOf } from "./read-chunks.ts";
+import { rotatedNames } from "./rotated-names.ts";
+
+export type Resumed = Readonly<{
+  /** To be read in this order: rotated files first, last the one the path names, if there is one. */
+  readings: readonly FileReading[];
+  /** False when no file holds the saved place any more: lines may be lost. */
+  found: boolean;
+}>;
+
+type Candidate = Readonly<{ source: LogSource; isCurrent: boolean }>;
+type Found = Readonly<{ index: number; sameFile: boolean }>;
+
+/**
+ * Finds what is unread of a log since `position`, whatever rotation did meanwhile: the file may have another name, be
+ * a copy, be compressed; newer files may lie between it and the current one.
+ *
+ * `seen` marks the lines that were counted in an earlier life. `held` are readings that are still open and not in
+ * `position`; they go on, and their file is not opened again, under whatever name or compressed.
+ *
+ * @throws the system's error when the current file is there and cannot be opened
+ */
+export async function resume(
+  path: string,
+  position: FilePosition,
+  seen: FilePosition,
+  held: readonly FileReading[] = [],
+): Promise<Resumed> {
+  const candidates = openCandidates(path, position.length + held.length > 0);
+  const kept = new Set<LogSource>();
+  try {
+    const begins = await locate(candidates, position);
+    const seenEnds = await locate(candidates, seen);
+    const goingOn = await locateHeld(candidates, held);
+    const newestBegun = Math.max(...indexes(begins), ...goingOn.keys(), -1);
+    const newestSeen = Math.max(...indexes(seenEnds), -1);
+    const named = new Set(goingOn.values());
+    // Deleted, or moved to another directory; still being written perhaps.
+    const readings: FileReading[] = held.filter((each) => !named.has(each));
+    for (const [index, { source, isCurrent }] of candidates.entries()) {
+      const going = goingOn.get(index);
+      if (going !== undefined) {
+        readings.push(going);
+        continue;
+      }
+      const mark = markFor(index, begins);
+      const isNewer = newestBegun >= 0 && index > newestBegun;
+      if (mark === undefined && !isNewer && !isCurrent) continue;
+      const reading = await beginReading(source, mark);
+      const seenMark = markFor(index, seenEnds);
+      reading.seenUntil = seenMark?.offset ?? (index < newestSeen ? Number.POSITIVE_INFINITY : 0);
+      readings.push(reading);
+      kept.add(source);
+    }
+    const found = position.length === 0 || newestBegun >= 0;
+    return { readings, found };
+  } finally {
+    for (const { source } of candidates) if (!kept.has(source)) source.close();
+  }
+}
+
+/** Marks of a position: the newest file, and older ones that a daemon may still write to. */
+const marksMax = 4;
+
+/** Where these readings stand. Files after the last one that was begun are left out: they are unread anyway. */
+export function positionOf(readings: readonly FileReading[]): FilePosition {
+  const lastBegun = readings.findLastIndex((each) => each.offset > 0);
+  const end = Math.max(lastBegun, 0) + 1;
+  return readings.slice(Math.max(end - marksMax, 0), end).map(markOf);
+}
+
+/** The rotated files and the current one, oldest first. A rotated file that cannot be opened cannot be read: left out. */
+function openCandidates(path: string, withRotated: boolean): Candidate[] {
+  const candidates: Candidate[] = [];
+  for (const name of withRotated ? rotatedNames(basename(path), namesIn(dirname(path))) : []) {
+    try {
+      candidates.push({ source: openLogSource(join(dirname(path), name)), isCurrent: false });
+    } catch {}
+  }
+  try {
+    candidates.push({ source: openLogSource(path), isCurrent: true });
+  } catch (error) {
+    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    if (!isMissing) {
+      for (const { source } of candidates) source.close();
+      throw error;
+    }
+  }
+  return candidates;
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** Where each mark was found; newest files first, because mostly nothing was rotated. */
+async function locate(candidates: readonly Candidate[], marks: FilePosition): Promise<Map<FileMark, Found>> {
+  const found = new Map<FileMark, Found>();
+  for (const [index, { source }] of [...candidates.entries()].reverse()) {
+    for (const mark of marks) {
+      if (found.get(mark)?.sameFile === true) continue;
+      const kind = await recogniseOrSkip(source, mark);
+      if (kind === "other" || (kind === "same content" && found.has(mark))) continue;
+      found.set(mark, { index, sameFile: kind === "same file" });
+    }
+    if (marks.every((mark) => found.get(mark)?.sameFile === true)) break;
+  }
+  return found;
+}
+
+/** Which candidates the held readings already read: by inode, or by content when the file has been compressed. */
+async function locateHeld(
+  candidates: readonly Candidate[],
+  held: readonly FileReading[],
+): Promise<Map<number, FileReading>> {
+  const found = new Map<number, FileReading>();
+  for (const reading of held) {
+    const byInode = candidates.findIndex(({ source }) => isSameInode(source, reading.source));
+    const index = byInode >= 0 ? byInode : indexes(await locate(candidates, [markOf(reading)]))[0];
+    if (index !== undefined) found.set(index, reading);
+  }
+  return found;
+}
+
+/** A file that cannot be read (a broken `.gz`) is not the one. */
+async function recogniseOrSkip(source: LogSource, mark: FileMark): ReturnType<typeof recognise> {
+  try {
+    return await recognise(source, mark);
+  } catch {
+    return "other";
+  }
+}
+
+function indexes(found: ReadonlyMap<FileMark, Found>): number[] {
+  return [...found.values()].map((each) => each.index);
+}
+
+function markFor(index: number, found: ReadonlyMap<FileMark, Found>): FileMark | undefined {
+  return [...found].find(([, each]) => each.index === index)?.[0];
+}
+
+function isSameInode(left: LogSource, right: LogSource): boolean {
+  return left.device === right.device && left.inode === right.inode;
+}
