@@ -156,6 +156,8 @@ export type Memory = Readonly<{
   settled: Iterable<Readonly<{ tenant: string; net: string; atMs: number }>>;
   /** `held` decisions neither released nor dropped, and with no later ban of the same net and scope. */
   held: Iterable<StoppedDecision>;
+  /** The greatest ban id ever given, also of bans that are forgotten by now; 0 when there was none. */
+  lastBanId: number;
 }>;
 
 export type RememberedBan = Readonly<{

@@ -1,0 +1,166 @@
+import { formatNet, type Net } from "../../shared/address.ts";
+import type { Scope, UnbanReason } from "../../shared/order.ts";
+import type { Ban } from "./ban-book.ts";
+import { noEvidence } from "./evidence.ts";
+import type { BanReason, Decision, Evidence } from "./judge.ts";
+import { levelOf } from "./ladder.ts";
+import type { State } from "./state.ts";
+
+/** Nets looked over for old history at each new ban: more leave than come. A tick looks over many more. */
+const sweepNetsPerBan = 4;
+
+/** An automatic ban that is due. */
+export type Proposal = Readonly<{
+  net: Net;
+  scope: Scope;
+  reason: Exclude<BanReason, "admin">;
+  /** What a ban of level 0 closes; null = every port. */
+  ports: readonly number[] | null;
+  evidence: Evidence;
+  vote: boolean;
+  /** The tenant whose incident this answers: its failures are settled when the ban is not made. */
+  tenant: string | null;
+}>;
+
+/** Makes an automatic ban, and its network's where that is due, unless a list forbids it or the brake holds it. */
+export function propose(state: State, proposal: Proposal, decisions: Decision[], released = false): Ban | undefined {
+  const { net, scope, ports, reason, evidence, tenant } = proposal;
+  const stop = (kind: "held" | "refused", why: string): undefined => {
+    const decision = { kind, atMs: state.clockMs, net: formatNet(net), scope, why, ports, reason, evidence, tenant };
+    if (kind === "held") state.brake.hold(decision);
+    if (tenant !== null) {
+      const settled = state.tenants.get(tenant);
+      state.windows.settle(settled.number, net, state.clockMs);
+    }
+    decisions.push(decision);
+  };
+  const forbidden = state.lists.whyNever(net) ?? whyAllowed(state, net, scope);
+  if (forbidden !== undefined) return stop("refused", forbidden);
+  if (scope === "fleet" && !released && state.brake.isOn(state.clockMs)) {
+    const limit = state.policy.limits.fleetBansPerMinute;
+    return stop("held", `more than ${limit} automatic fleet bans in a minute; an admin may release or drop it`);
+  }
+  const { ladder, networks } = state.policy;
+  const levelMax = reason === "network" ? (networks[net.family]?.maxLevel ?? 0) : ladder.length - 1;
+  const history = state.bans.of(net).filter((ban) => ban.scope === scope);
+  const level = levelOf(history, ladder, state.clockMs, levelMax);
+  const ban = start(
+    state,
+    { ...proposal, level, banTimeMs: ladder[level]?.banTimeMs ?? ladder[0].banTimeMs },
+    decisions,
+  );
+  proposeNetwork(state, ban, decisions);
+  return ban;
+}
+
+function proposeNetwork(state: State, ban: Ban, decisions: Decision[]): void {
+  const due = state.networks.due(ban, state.clockMs);
+  if (due === undefined || state.bans.stands(due.net, ban.scope)) return;
+  const { net, evidence } = due;
+  const proposal = {
+    net,
+    scope: ban.scope,
+    reason: "network",
+    ports: null,
+    evidence,
+    vote: false,
+    tenant: null,
+  } as const;
+  propose(state, proposal, decisions);
+}
+
+/** Bans what the brake held, if it still holds it; at the level of now. */
+export function release(state: State, net: Net, scope: Scope, decisions: Decision[]): void {
+  const held = state.brake.take(formatNet(net), scope);
+  if (held === undefined || held.reason === "admin") return;
+  if (state.bans.stands(net, scope)) return;
+  propose(state, { ...held, reason: held.reason, net, vote: false }, decisions, true);
+}
+
+export function banByHand(
+  state: State,
+  request: Readonly<{ net: Net; scope: Scope; banTimeMs: number | null; ports: readonly number[] | null }>,
+  decisions: Decision[],
+): void {
+  const why = whyRefused(state, request.net, request.scope);
+  const byHand = { ...request, reason: "admin", evidence: noEvidence } as const;
+  if (why === undefined) {
+    start(state, { ...byHand, level: null, vote: false }, decisions);
+    return;
+  }
+  const { scope, ports, reason, evidence } = byHand;
+  const net = formatNet(request.net);
+  decisions.push({ kind: "refused", atMs: state.clockMs, net, scope, why, ports, reason, evidence, tenant: null });
+}
+
+/** Why nobody may ban this by hand; undefined when an admin may. */
+export function whyRefused(state: State, net: Net, scope: Scope): string | undefined {
+  const widest = state.policy.limits.widestBan[net.family];
+  if (net.prefix < widest) {
+    return `${formatNet(net)} is wider than /${widest} (limits.widestBan); a second admin must approve it`;
+  }
+  return state.lists.whyNever(net) ?? whyAllowed(state, net, scope);
+}
+
+function whyAllowed(state: State, net: Net, scope: Scope): string | undefined {
+  const allows = scope === "fleet" ? state.lists.fleetAllows : allowsOf(state, scope);
+  if (allows?.covers(net) !== true) return undefined;
+  return `${formatNet(net)} is allowed for ${scope}; take the allow back first`;
+}
+
+function allowsOf(state: State, scope: Scope) {
+  return scope.startsWith("tenant:") ? state.tenants.get(scope.slice("tenant:".length)).allows : undefined;
+}
+
+export function lift(state: State, ban: Ban, atMs: number, reason: UnbanReason, decisions: Decision[]): void {
+  state.bans.end(ban, atMs, reason);
+  decisions.push({ kind: "unban", id: ban.id, atMs, net: formatNet(ban.net), scope: ban.scope, reason });
+}
+
+type NewBan = Pick<Ban, "net" | "scope" | "level" | "ports" | "reason" | "evidence" | "vote"> &
+  Readonly<{ banTimeMs: number | null }>;
+
+function start(state: State, request: NewBan, decisions: Decision[]): Ban {
+  const { net, scope, level, reason, evidence, vote, banTimeMs } = request;
+  state.lastBanId += 1;
+  const ban: Ban = {
+    id: state.lastBanId,
+    net,
+    scope,
+    level,
+    startMs: state.clockMs,
+    untilMs: banTimeMs === null ? null : state.clockMs + banTimeMs,
+    endMs: null,
+    endReason: null,
+    // Who comes back after a first ban is locked out of everything, not of one service.
+    ports: level === null || level === 0 ? request.ports : null,
+    reason,
+    evidence,
+    vote,
+  };
+  state.bans.add(ban);
+  if (level !== null) state.networks.add(ban);
+  if (level !== null && scope === "fleet") state.brake.note(ban.startMs);
+  state.brake.take(formatNet(net), scope);
+  forgetOld(state, sweepNetsPerBan);
+  const { id, untilMs, ports } = ban;
+  decisions.push({
+    kind: "ban",
+    id,
+    atMs: ban.startMs,
+    net: formatNet(net),
+    scope,
+    level,
+    untilMs,
+    ports,
+    reason,
+    evidence,
+    vote,
+  });
+  return ban;
+}
+
+/** Forgets history that nothing looks back on, a part at a time. */
+export function forgetOld(state: State, netsMax: number): void {
+  for (const old of state.bans.sweep(state.clockMs - state.bansMs, netsMax)) state.networks.forget(old);
+}

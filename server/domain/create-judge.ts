@@ -1,0 +1,107 @@
+import { banByHand, forgetOld, lift, release, whyRefused } from "./ban.ts";
+import { explain } from "./explain.ts";
+import { judgeFailure } from "./failure.ts";
+import type { Decision, Fact, Judge, Memory, Outcome, Weight } from "./judge.ts";
+import type { Policy } from "./policy.ts";
+import { allow, never } from "./protect.ts";
+import { restore } from "./restore.ts";
+import { hostNumberOf, newState, readNet, type State } from "./state.ts";
+
+/** Nets looked over for old history per tick: round in minutes at a tick per second, too few to be felt. */
+const sweepNetsPerTick = 1000;
+
+/** Most failures decide nothing; they share an outcome by weight. */
+const quiet = new Map<Weight | null, Outcome>();
+
+/**
+ * A judge with an empty memory, or with that of the judge before it.
+ *
+ * @param past  what the database holds (see `Memory`) and the time now
+ * @throws Fleet2banError `invalid` when a remembered net cannot be read
+ */
+export function createJudge(policy: Policy, past?: Readonly<{ memory: Memory; nowMs: number }>): Judge {
+  const state = newState(policy);
+  if (past !== undefined) restore(state, past.memory, past.nowMs);
+  return {
+    apply(fact, nowMs) {
+      // Before anything changes: a word that cannot be read must not cost the expiries that came with it.
+      if ("net" in fact) readNet(fact.net);
+      state.clockMs = Math.max(state.clockMs, nowMs);
+      const decisions: Decision[] = [];
+      for (let due = state.bans.takeDue(state.clockMs); due !== undefined; due = state.bans.takeDue(state.clockMs)) {
+        lift(state, due, due.untilMs ?? state.clockMs, "expired", decisions);
+      }
+      return outcomeOf(decisions, take(state, fact, decisions));
+    },
+    whyRefused: (net, scope) => whyRefused(state, readNet(net), scope),
+    explain: (address, nowMs) => explain(state, address, Math.max(state.clockMs, nowMs)),
+    held: () => state.brake.held(),
+    size: () => ({
+      subjects: state.windows.size,
+      bans: state.bans.count,
+      standing: state.bans.standing,
+      held: state.brake.held().length,
+    }),
+  };
+}
+
+function take(state: State, fact: Fact, decisions: Decision[]): Weight | null {
+  switch (fact.kind) {
+    case "failure":
+      return judgeFailure(state, fact, decisions);
+    case "tenant":
+      Object.assign(state.tenants.get(fact.tenant), { trust: fact.trust, createdAtMs: fact.createdAtMs });
+      return null;
+    case "allow":
+      allow(state, readNet(fact.net), fact.tenant, fact.add, decisions);
+      return null;
+    case "never":
+      never(state, readNet(fact.net), fact.add, decisions);
+      return null;
+    case "ban":
+      banByHand(state, { ...fact, net: readNet(fact.net) }, decisions);
+      return null;
+    case "unban":
+      unban(state, fact, decisions);
+      return null;
+    case "release":
+      release(state, readNet(fact.net), fact.scope, decisions);
+      return null;
+    case "drop":
+      state.brake.drop(readNet(fact.net), fact.scope);
+      return null;
+    case "quarantine":
+      quarantine(state, fact);
+      return null;
+    case "tick":
+      forgetOld(state, sweepNetsPerTick);
+      return null;
+  }
+}
+
+function unban(state: State, fact: Extract<Fact, { kind: "unban" }>, decisions: Decision[]): void {
+  for (const ban of state.bans.of(readNet(fact.net))) {
+    const meant = ban.scope === fact.scope && (fact.id === undefined || fact.id === ban.id);
+    if (meant && ban.endMs === null) lift(state, ban, state.clockMs, fact.reason, decisions);
+  }
+}
+
+function quarantine(state: State, fact: Extract<Fact, { kind: "quarantine" }>): void {
+  if (fact.host === null) {
+    state.tenants.get(fact.tenant).quarantined = fact.on;
+    return;
+  }
+  const host = hostNumberOf(state, fact.tenant, fact.host);
+  if (fact.on) state.agents.quarantine(host);
+  else state.agents.clear(host, state.clockMs);
+}
+
+function outcomeOf(decisions: readonly Decision[], weight: Weight | null): Outcome {
+  if (decisions.length > 0) return { decisions, weight };
+  let outcome = quiet.get(weight);
+  if (outcome === undefined) {
+    outcome = { decisions: [], weight };
+    quiet.set(weight, outcome);
+  }
+  return outcome;
+}
