@@ -5,7 +5,7 @@ import { leastWidth, type RegexNode, type RegexTree } from "./python-regex-tree.
 
 export type EmittedRegex = Readonly<{
   source: string;
-  flags: "" | "v";
+  flags: string;
   /** Numbers of the JavaScript groups that hold Python's named groups. Numbered groups spare V8 a `groups` object per match. */
   groups: ReadonlyMap<string, number>;
 }>;
@@ -14,10 +14,11 @@ export type EmittedRegex = Readonly<{
  * Writes a parsed Python regex as a JavaScript one that finds the same matches.
  *
  * @param unicode  false: for lines of ASCII only, where `\w \d \s \b` are short ranges; true: for every other line
+ * @param options  named: keep every group and its name, for callers that ask by name or position
  * @throws Fleet2banError `invalid` when a construct has no faithful translation
  */
-export function emitJavaScript(tree: RegexTree, unicode: boolean): EmittedRegex {
-  const emitter = new Emitter(analyseGroups(tree), unicode);
+export function emitJavaScript(tree: RegexTree, unicode: boolean, options: { named?: boolean } = {}): EmittedRegex {
+  const emitter = new Emitter(analyseGroups(tree), unicode, options.named ?? false);
   const source = emitter.emit(tree.root);
   const groups = new Map<string, number>();
   for (const [name, index] of tree.names) groups.set(name, emitter.captureOf(index));
@@ -27,14 +28,16 @@ export function emitJavaScript(tree: RegexTree, unicode: boolean): EmittedRegex 
 class Emitter {
   readonly #analysis: GroupAnalysis;
   readonly #unicode: boolean;
+  readonly #named: boolean;
   #captureCount = 0;
   readonly #captures = new Map<number, number>();
   readonly #probes = new Map<number, number>();
   #lookBehinds = 0;
 
-  constructor(analysis: GroupAnalysis, unicode: boolean) {
+  constructor(analysis: GroupAnalysis, unicode: boolean, named: boolean) {
     this.#analysis = analysis;
     this.#unicode = unicode;
+    this.#named = named;
   }
 
   captureOf(index: number): number {
@@ -95,14 +98,15 @@ class Emitter {
   }
 
   #group(node: Extract<RegexNode, { kind: "group" }>): string {
-    const captures = node.name !== null || this.#analysis.repeated.has(node.index);
+    const captures = this.#named || node.name !== null || this.#analysis.repeated.has(node.index);
     if (captures) {
       this.#captureCount += 1;
       this.#captures.set(node.index, this.#captureCount);
     }
     const probe = this.#probe(node);
     const body = this.emit(node.body);
-    return `(${captures ? "" : "?:"}${probe === "" ? body : `${probe}(?:${body})`})`;
+    const open = !captures ? "?:" : this.#named && node.name !== null ? `?<${node.name}>` : "";
+    return `(${open}${probe === "" ? body : `${probe}(?:${body})`})`;
   }
 
   /**

@@ -45,3 +45,10 @@ function compile(emitted: EmittedRegex): RegExp {
     throw new Fleet2banError("invalid", "regex: too large or too deep to compile; split it into several", { cause });
   }
 }
+
+/** A Python regex as a `RegExp` with named groups and their positions, for date patterns that a filter brings. */
+export function compilePython(source: string, flags: Readonly<{ ignoreCase: boolean }>): RegExp {
+  const tree = parsePythonRegex(flags.ignoreCase ? `(?i)${source}` : source, { multiline: false });
+  const emitted = emitJavaScript(tree, true, { named: true });
+  return compile({ ...emitted, flags: `dg${emitted.flags}` });
+}

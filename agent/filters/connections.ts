@@ -1,0 +1,106 @@
+/** Connections remembered per jail, and for how long: fail2ban's numbers, because what is forgiven depends on them. */
+const connectionsMax = 100;
+const connectionMs = 5 * 60_000;
+/** Lines kept per connection. A peer that keeps one connection open could fill the memory otherwise. */
+const connectionLinesMax = 100;
+/** Users kept per connection; more than one is all that matters. */
+const connectionUsersMax = 100;
+
+/** What is known of one connection (one `mlfid`): several log lines that together are a failure, or are none. */
+export type Connection = {
+  groups: ReadonlyMap<string, string>;
+  users: Set<string> | null;
+  /** Lines of failures; lines that were no failure by themselves. */
+  lines: readonly string[];
+  harmlessLines: readonly string[];
+  /** The last line was no failure by itself (`nofail`), or a success (`gained`). */
+  harmless: boolean;
+  /** A failure whose address is still to come. */
+  pending: boolean;
+  expiresAtMs: number;
+};
+
+/** The connections of one jail. Full, the oldest makes room; time is what the caller says it is. */
+export class Connections {
+  readonly #byId = new Map<string, Connection>();
+
+  /**
+   * Adds a matched line to its connection and returns the sum.
+   *
+   * @param groups  of this line; `mlfforget`, `mlfgained` and `nofail` say what the line means for the connection
+   */
+  merge(id: string, groups: Map<string, string>, lines: readonly string[], nowMs: number): Connection {
+    const gained = truthy(groups, "mlfgained");
+    const forget = truthy(groups, "mlfforget");
+    const harmless = gained || truthy(groups, "nofail");
+    for (const mark of ["mlfforget", "mlfgained", "nofail"]) groups.delete(mark);
+    const known = this.#get(id, nowMs);
+    const connection = known === undefined ? startConnection(groups, nowMs) : this.#extend(known, groups, gained);
+    if (forget) this.#byId.delete(id);
+    else if (known === undefined) this.#add(id, connection, nowMs);
+    if (!forget || known !== undefined) noteUser(connection, groups.get("user"));
+    // An attempt with several users, or one after a failure whose address was awaited, is never forgiven.
+    const unforgiven = connection.pending || (connection.users?.size ?? 0) > 1;
+    connection.pending = false;
+    connection.harmless = harmless && !unforgiven;
+    if (!connection.harmless) {
+      connection.lines = bounded([...connection.harmlessLines, ...connection.lines, ...lines]);
+      connection.harmlessLines = [];
+    } else if (!forget) connection.harmlessLines = bounded([...connection.harmlessLines, ...lines]);
+    return connection;
+  }
+
+  #extend(known: Connection, groups: ReadonlyMap<string, string>, gained: boolean): Connection {
+    if (gained) known.pending = false;
+    // Lines of a failure that was already told about are not told again.
+    if (!known.harmless && !known.pending) known.lines = [];
+    // A new map: failures handed out earlier keep the old one.
+    const merged = new Map(known.groups);
+    for (const [name, text] of groups) merged.set(name, text);
+    known.groups = merged;
+    return known;
+  }
+
+  #get(id: string, nowMs: number): Connection | undefined {
+    const known = this.#byId.get(id);
+    if (known === undefined || known.expiresAtMs > nowMs) return known;
+    this.#byId.delete(id);
+    return undefined;
+  }
+
+  #add(id: string, connection: Connection, nowMs: number): void {
+    if (this.#byId.size >= connectionsMax) {
+      for (const [oldId, old] of this.#byId) {
+        this.#byId.delete(oldId);
+        if (old.expiresAtMs > nowMs) break;
+      }
+    }
+    this.#byId.set(id, connection);
+  }
+}
+
+function startConnection(groups: ReadonlyMap<string, string>, nowMs: number): Connection {
+  return {
+    groups,
+    users: null,
+    lines: [],
+    harmlessLines: [],
+    harmless: false,
+    pending: false,
+    expiresAtMs: nowMs + connectionMs,
+  };
+}
+
+function noteUser(connection: Connection, user: string | undefined): void {
+  if (user === undefined || user === "") return;
+  connection.users ??= new Set();
+  if (connection.users.size < connectionUsersMax) connection.users.add(user);
+}
+
+function truthy(groups: ReadonlyMap<string, string>, name: string): boolean {
+  return (groups.get(name) ?? "") !== "";
+}
+
+function bounded(lines: readonly string[]): readonly string[] {
+  return lines.length > connectionLinesMax ? lines.slice(-connectionLinesMax) : lines;
+}

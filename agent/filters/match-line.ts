@@ -1,0 +1,177 @@
+import type { UseDns } from "../settings/jail-settings.ts";
+import { Connections } from "./connections.ts";
+import { identify } from "./failure-id.ts";
+import { addGroups, type FilterRegex } from "./filter-regex.ts";
+import type { FoundFailure, LineClock, Outcome } from "./found-failure.ts";
+import { LineBuffer, type LogLine, splitMatched, textOfLines } from "./line-buffer.ts";
+import type { LineDates } from "./line-date.ts";
+import { unfoldRepeated } from "./repeated-message.ts";
+import type { Literal } from "./required-literals.ts";
+
+export type FilterParts = Readonly<{
+  name: string;
+  useDns: UseDns;
+  maxLines: number;
+  prefRegex: FilterRegex | null;
+  failRegexes: readonly FilterRegex[];
+  ignoreRegexes: readonly FilterRegex[];
+  dates: LineDates;
+  /** A line without any of them cannot match; null = every line must be looked at. */
+  literals: readonly Literal[] | null;
+  warnings: readonly string[];
+}>;
+
+/** Longer lines are rare, and regexes that are quick on others may take very long on them: they are watched alone. */
+export const longLineLength = 2048;
+
+const missed: Outcome = { kind: "missed" };
+const asciiOnly = /^[\x00-\x7f]*$/;
+
+/**
+ * One jail's filter: from a log line to a failure, step by step as fail2ban does it. Keeps state (dates, connections,
+ * the lines of multi-line filters), does no I/O, knows no clock.
+ */
+export class Filter {
+  readonly name: string;
+  readonly literals: readonly Literal[] | null;
+  readonly warnings: readonly string[];
+  /** The regex that runs now: what the watchdog finds when it had to stop it. */
+  running: FilterRegex | null = null;
+  readonly #parts: FilterParts;
+  readonly #connections = new Connections();
+  readonly #buffer: LineBuffer | null;
+  readonly #earlyIgnore: boolean;
+  #longLine = false;
+  #ascii = true;
+
+  constructor(parts: FilterParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.literals = parts.literals;
+    this.warnings = parts.warnings;
+    this.#buffer = parts.maxLines > 1 ? new LineBuffer(parts.maxLines) : null;
+    const { ignoreRegexes, failRegexes } = parts;
+    // fail2ban's rule: few ignoreregexes are cheaper first. It shows, because they then see the whole line.
+    this.#earlyIgnore = ignoreRegexes.length > 0 && ignoreRegexes.length < failRegexes.length - 2;
+  }
+
+  /** @param line  without its newline */
+  match(line: string, clock: LineClock): Outcome {
+    this.#longLine = line.length > longLineLength;
+    this.#ascii = asciiOnly.test(line);
+    const dated = this.#parts.dates.read(line, clock);
+    if (dated.tooOld) return missed;
+    if (this.#buffer !== null) {
+      const newest = { line, text: dated.text };
+      return this.#find(this.#buffer.push(newest), newest, dated.atMs, 1, clock);
+    }
+    const entry = { line, text: dated.text };
+    const outcome = this.#find([entry], entry, dated.atMs, 1, clock);
+    if (outcome.kind !== "missed") return outcome;
+    const unfolded = unfoldRepeated(dated.text);
+    if (unfolded === undefined) return outcome;
+    const inner = { line, text: unfolded.text };
+    return this.#find([inner], inner, dated.atMs, unfolded.count, clock);
+  }
+
+  #find(lines: readonly LogLine[], newest: LogLine, atMs: number | null, count: number, clock: LineClock): Outcome {
+    const { prefRegex, failRegexes } = this.#parts;
+    let text = lines.length === 1 ? `${newest.text}\n` : textOfLines(lines);
+    if (lines.length > 1) this.#ascii = asciiOnly.test(text);
+    if (this.#earlyIgnore && this.#isIgnored(text)) return { kind: "ignored", consumedLines: 0 };
+    const groups = new Map<string, string>();
+    if (prefRegex !== null) {
+      const match = this.#search(prefRegex, text);
+      if (match === null) return missed;
+      addGroups(groups, prefRegex, match);
+      const content = prefRegex.content === undefined ? "" : (match[prefRegex.content] ?? "");
+      if (content !== "") {
+        text = `${content}\n`;
+        this.#buffer?.replace([{ line: "", text: content }]);
+      }
+    }
+    for (const failRegex of failRegexes) {
+      const match = this.#search(failRegex, text);
+      if (match === null) continue;
+      const { matched, unmatched } = this.#split(lines, text, failRegex, match);
+      const consumedLines = lines.filter((each) => each !== newest && !unmatched.includes(each)).length;
+      if (this.#isIgnored(this.#buffer === null ? text : textOfLines(matched))) {
+        this.#buffer?.replace(unmatched);
+        return { kind: "ignored", consumedLines };
+      }
+      if (atMs === null && clock.mode !== "any") continue;
+      this.#buffer?.replace(unmatched);
+      addGroups(groups, failRegex, match);
+      return this.#conclude({ groups, matched, atMs: atMs ?? clock.nowMs, count, consumedLines }, clock);
+    }
+    return missed;
+  }
+
+  #split(lines: readonly LogLine[], text: string, failRegex: FilterRegex, match: RegExpExecArray) {
+    if (lines.length === 1) return { matched: lines, unmatched: [] };
+    const skipped = failRegex.skipped.map((number) => match[number] ?? "").join("");
+    return splitMatched(lines, text, match, skipped);
+  }
+
+  /** The line matched: is it a failure, whose, or what does it mean for its connection? */
+  #conclude(found: Found, clock: LineClock): Outcome {
+    const { consumedLines } = found;
+    const lines = found.matched.map((each) => detached(each.line));
+    const connectionId = found.groups.get("mlfid");
+    if (connectionId === undefined) return this.#failure(found, found.groups, lines, null, clock);
+    const connection = this.#connections.merge(connectionId, found.groups, lines, clock.nowMs);
+    if (connection.harmless) return { kind: "nofail", consumedLines };
+    const outcome = this.#failure(found, connection.groups, connection.lines, connection.users, clock);
+    if (outcome.kind === "pending") connection.pending = true;
+    return outcome;
+  }
+
+  #failure(
+    found: Found,
+    groups: ReadonlyMap<string, string>,
+    lines: readonly string[],
+    users: ReadonlySet<string> | null,
+    clock: LineClock,
+  ): Outcome {
+    const { consumedLines, count } = found;
+    const identity = identify(groups, this.#parts.useDns);
+    if (identity === undefined) return { kind: "pending", consumedLines };
+    if (identity === null) return missed;
+    const atMs = clock.mode === "any" ? found.atMs : Math.min(found.atMs, clock.nowMs);
+    const failure: FoundFailure = {
+      ...identity,
+      atMs,
+      user: groups.get("user") ?? null,
+      users,
+      count,
+      lines,
+      data: groups,
+    };
+    return { kind: "failure", failures: [failure], consumedLines };
+  }
+
+  #isIgnored(text: string): boolean {
+    return this.#parts.ignoreRegexes.some((each) => this.#search(each, text) !== null);
+  }
+
+  #search(each: FilterRegex, text: string): RegExpExecArray | null {
+    if (each.suspended !== "never" && (each.suspended === "always" || this.#longLine)) return null;
+    this.running = each;
+    const match = each.regex.search(text, this.#ascii);
+    this.running = null;
+    return match;
+  }
+}
+
+type Found = Readonly<{
+  groups: Map<string, string>;
+  matched: readonly LogLine[];
+  atMs: number;
+  count: number;
+  consumedLines: number;
+}>;
+
+/** A copy that does not keep the whole chunk of the log alive, of which the line is a slice. */
+function detached(line: string): string {
+  return `${line}\n`.slice(0, -1);
+}
