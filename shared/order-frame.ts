@@ -25,7 +25,7 @@ const purpose = Buffer.from("fleet2ban orders 1\0");
  *   is a heartbeat: the log ends there, and whoever has not got there asks.
  * - `snapshot`: chunk `index` of `count` of what stands at revision `to`.
  *
- * `hash` is `OrderSet.hash` at `to`. `epoch` names one life of the order log and only ever grows; a new one follows when
+ * `hash` is `OrderSet.hash` at `to`, null when more frames of the same stretch follow. `epoch` names one life of the order log and only ever grows; a new one follows when
  * the log was rewound (a restored backup), and everybody starts again from a snapshot.
  */
 export type OrderFrame = Readonly<{
@@ -34,7 +34,7 @@ export type OrderFrame = Readonly<{
   epoch: number;
   from: number;
   to: number;
-  hash: string;
+  hash: string | null;
   orders: readonly Order[];
   /** Coordinator's clock when it was made. */
   atMs: number;
@@ -71,7 +71,10 @@ const BodyWire = z.object({
   e: z.int().positive(),
   f: z.int().nonnegative(),
   t: z.int().nonnegative(),
-  h: z.string().regex(/^[0-9a-f]{16}$/),
+  h: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .nullable(),
   at: z.int().nonnegative(),
   sp: z.int().nonnegative().max(60_000),
   c: z.tuple([z.int().nonnegative(), z.int().positive()]).nullable(),

@@ -27,7 +27,11 @@ export function forwardLines(
     const offender = offenderOf(line);
     if (offender !== undefined) onViolation?.(offender);
     const level = /\[(INF|WRN|ERR|FTL)\]/.exec(line)?.[1];
-    if (level === "ERR" || level === "FTL" || level === undefined) last = line;
+    if (level === "INF") {
+      log.debug({ line, event: "nats_log" }, "nats-server said");
+      return;
+    }
+    last = line;
     const nowMs = performance.now();
     if (nowMs - spanStartMs > spanMs) {
       if (lines > linesPerSpanMax) {
@@ -38,8 +42,7 @@ export function forwardLines(
     }
     lines += 1;
     if (lines > linesPerSpanMax) return;
-    if (level === "INF") log.debug({ line, event: "nats_log" }, "nats-server said");
-    else log.warn({ line, event: "nats_log" }, "nats-server said");
+    log.warn({ line, event: "nats_log" }, "nats-server said");
   });
   return { last: () => last };
 }

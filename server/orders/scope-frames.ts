@@ -1,0 +1,108 @@
+import type { KeyObject } from "node:crypto";
+import { minuteMs } from "../../shared/durations.ts";
+import type { Scope } from "../../shared/order.ts";
+import { encodeOrderFrame, frameOrdersMax, type OrderFrame } from "../../shared/order-frame.ts";
+import type { ScopeLog, Snapshot } from "./scope-log.ts";
+
+/** What is common to every frame now. */
+export type FrameContext = Readonly<{ signingKey: KeyObject; epoch: number; nowMs: number; spreadMs: number }>;
+
+/** A snapshot serves all who ask within this time; what came since follows as a delta. Making one costs 0.2 s of CPU. */
+const snapshotAgeMaxMs = minuteMs;
+/** Older ones are kept while agents are still pulling their chunks. */
+const snapshotsMax = 3;
+/** Different starting points of deltas remembered; after an outage nearly all agents ask from the same. */
+const deltasMax = 64;
+
+/** Signed frames of one scope, made once and given to everybody who needs the same. */
+export class ScopeFrames {
+  readonly #scope: Scope;
+  readonly #log: ScopeLog;
+  #deltas = new Map<number, readonly Buffer[]>();
+  #deltasTo = -1;
+  #snapshots: { snapshot: Snapshot; chunks: (Buffer | undefined)[] }[] = [];
+
+  constructor(scope: Scope, log: ScopeLog) {
+    this.#scope = scope;
+    this.#log = log;
+  }
+
+  heartbeat(context: FrameContext): Buffer {
+    return this.#delta(context, this.#log.revision, [])[0] ?? Buffer.alloc(0);
+  }
+
+  /** From `revision` to now, undefined when that needs a snapshot. */
+  since(revision: number, context: FrameContext): readonly Buffer[] | undefined {
+    if (this.#deltasTo !== this.#log.revision || this.#deltas.size >= deltasMax) this.#deltas.clear();
+    this.#deltasTo = this.#log.revision;
+    const known = this.#deltas.get(revision);
+    if (known !== undefined) return known;
+    const orders = this.#log.since(revision);
+    if (orders === undefined) return undefined;
+    const frames = this.#delta(context, revision, orders);
+    if (orders.length > 0) this.#deltas.set(revision, frames);
+    return frames;
+  }
+
+  /** Chunk `index` of the snapshot at `revision`, or the first of a current one when that is wanted or the other is gone. */
+  chunk(context: FrameContext, wanted?: Readonly<{ revision: number; index: number }>): Buffer {
+    const held = this.#snapshots.find((each) => each.snapshot.revision === wanted?.revision);
+    const index = held === undefined ? 0 : (wanted?.index ?? 0);
+    const { snapshot, chunks } = held ?? this.#current(context.nowMs);
+    const known = chunks[index];
+    if (known !== undefined) return known;
+    if (index >= chunks.length) return this.heartbeat(context);
+    const frame = encodeOrderFrame(
+      {
+        ...this.#common(context),
+        kind: "snapshot",
+        from: 0,
+        to: snapshot.revision,
+        hash: snapshot.hash,
+        orders: snapshot.standing.slice(index * frameOrdersMax, (index + 1) * frameOrdersMax),
+        chunk: { index, count: chunks.length },
+      },
+      context.signingKey,
+    );
+    chunks[index] = frame;
+    return frame;
+  }
+
+  #current(nowMs: number) {
+    const latest = this.#snapshots.at(-1);
+    const fresh = latest !== undefined && nowMs - latest.snapshot.madeMs < snapshotAgeMaxMs;
+    if (fresh && this.#log.since(latest.snapshot.revision) !== undefined) return latest;
+    const snapshot = this.#log.snapshot(nowMs);
+    const count = Math.max(1, Math.ceil(snapshot.standing.length / frameOrdersMax));
+    const made = { snapshot, chunks: Array.from<Buffer | undefined>({ length: count }) };
+    this.#snapshots = [...this.#snapshots.filter((each) => each.snapshot.revision !== snapshot.revision), made].slice(
+      -snapshotsMax,
+    );
+    return made;
+  }
+
+  #delta(context: FrameContext, from: number, orders: OrderFrame["orders"]): readonly Buffer[] {
+    const frames: Buffer[] = [];
+    let start = 0;
+    do {
+      const end = Math.min(start + frameOrdersMax, orders.length);
+      const last = end === orders.length;
+      const frame: OrderFrame = {
+        ...this.#common(context),
+        kind: "delta",
+        from: from + start,
+        to: from + end,
+        hash: last ? this.#log.hash : null,
+        orders: orders.slice(start, end),
+        chunk: null,
+      };
+      frames.push(encodeOrderFrame(frame, context.signingKey));
+      start = end;
+    } while (start < orders.length);
+    return frames;
+  }
+
+  #common(context: FrameContext) {
+    return { scope: this.#scope, epoch: context.epoch, atMs: context.nowMs, spreadMs: context.spreadMs };
+  }
+}

@@ -1,0 +1,98 @@
+import { decodeMessage, SyncRequest } from "../../shared/fleet-messages.ts";
+import type { Scope } from "../../shared/order.ts";
+import { subjects } from "../../shared/subjects.ts";
+import type { Bus } from "../bus/bus.ts";
+import type { Logger } from "../logger.ts";
+import { ByteBudget } from "./byte-budget.ts";
+import type { FrameContext, ScopeFrames } from "./scope-frames.ts";
+
+export type AnswerParts = Readonly<{
+  bus: Bus;
+  epoch: number;
+  framesOf: (scope: Scope) => Promise<ScopeFrames>;
+  contextOf: (scope: Scope) => FrameContext;
+  /** What the host may know; nothing for an unknown one. */
+  scopesOf: (host: string) => ReadonlySet<Scope>;
+  now: () => number;
+  log: Logger;
+}>;
+
+/** Answers on their way before we wait for the bus, so that a storm of requests does not fill its buffers. */
+const answersInFlightMax = 64;
+
+/** Brings agents that ask up to date, one after the other, so that ten thousand at once are a queue and not a flood. */
+export class SyncAnswers implements AsyncDisposable {
+  readonly #parts: AnswerParts;
+  readonly #requests = new Map<string, SyncRequest>();
+  readonly #budget = new ByteBudget();
+  #answering: Promise<void> | undefined;
+  #closed = false;
+  #limited = 0;
+
+  constructor(parts: AnswerParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws Fleet2banError `invalid` when it is no sync request */
+  ask(host: string, payload: Uint8Array): void {
+    // One request per host: what it asks now replaces what it asked before.
+    this.#requests.set(host, decodeMessage(SyncRequest, payload, `sync of ${host}`));
+    this.#answering ??= this.#answerAll().finally(() => {
+      this.#answering = undefined;
+    });
+  }
+
+  limited(): number {
+    return this.#limited;
+  }
+
+  prune(): void {
+    this.#budget.prune(this.#parts.now());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#answering;
+  }
+
+  async #answerAll(): Promise<void> {
+    let answers = 0;
+    for (;;) {
+      const next = this.#requests.entries().next().value;
+      if (next === undefined || this.#closed) return;
+      const [host, request] = next;
+      this.#requests.delete(host);
+      try {
+        await this.#answer(host, request);
+        answers += 1;
+        if (answers % answersInFlightMax === 0) await this.#parts.bus.flush();
+      } catch (error) {
+        this.#parts.log.warn({ err: error, host, event: "sync_failed" }, "could not answer a host; it will ask again");
+      }
+    }
+  }
+
+  async #answer(host: string, request: SyncRequest): Promise<void> {
+    const { epoch, contextOf, framesOf, scopesOf } = this.#parts;
+    const allowed = scopesOf(host);
+    for (const { scope, ...position } of request.positions) {
+      if (!allowed.has(scope)) continue;
+      const frames = await framesOf(scope);
+      const context = contextOf(scope);
+      const knowsEpoch = position.epoch === epoch;
+      const continues = knowsEpoch && position.damaged !== true && position.chunk === undefined;
+      const delta = continues ? frames.since(position.revision, context) : undefined;
+      this.#send(host, delta ?? [frames.chunk(context, knowsEpoch ? position.chunk : undefined)]);
+    }
+  }
+
+  #send(host: string, frames: readonly Buffer[]): void {
+    const bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
+    if (!this.#budget.take(host, bytes, this.#parts.now())) {
+      this.#limited += 1;
+      this.#parts.log.warn({ host, bytes, event: "sync_limited" }, "sent nothing to a host that asks for too much");
+      return;
+    }
+    for (const frame of frames) this.#parts.bus.publish(subjects.down(host, "sync"), frame);
+  }
+}
