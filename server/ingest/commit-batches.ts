@@ -1,0 +1,98 @@
+import { formatNet, parseNet } from "../../shared/address.ts";
+import type { FailureBatch } from "../../shared/failure-batch.ts";
+import type { Weight } from "../domain/judge.ts";
+import { loadCursors, saveCursors } from "../store/cursors.ts";
+import { type FailureRow, insertFailures } from "../store/failures.ts";
+import { type HostStanding, hostStandings } from "../store/hosts.ts";
+import { type LocalBanRow, upsertLocalBans } from "../store/local-bans.ts";
+import { advance, cursorAtStart } from "./cursor.ts";
+import type { Commit, JudgeWriter, Turn } from "./judge-writer.ts";
+
+/** A batch as the bus delivered it; `host` is the one whose credentials allow the subject it came on. */
+export type ArrivedBatch = Readonly<{ host: string; batch: FailureBatch }>;
+
+/** A batch whose sender may move its log position: committed now or, for a `duplicate`, before. */
+export type AcknowledgedBatch = Readonly<{
+  host: string;
+  epoch: string;
+  sequence: number;
+  /** `gap`: counted, but an earlier one has not arrived (and still counts when it does). */
+  result: "counted" | "duplicate" | "gap";
+}>;
+
+export type IngestResult = Readonly<{
+  acknowledge: readonly AcknowledgedBatch[];
+  /** Hosts that are not enrolled or revoked: nothing of theirs is taken and nothing is said to them. */
+  strangers: readonly string[];
+  /** Hostile lines counted in this commit, by what became of them. */
+  lines: Readonly<Partial<Record<Weight, number>>>;
+  commit: Commit;
+}>;
+
+/** What is not kept, even as evidence: it is not an address, or one that is nobody's business. */
+const forgotten: ReadonlySet<Weight> = new Set(["invalid", "reserved", "never"]);
+
+/**
+ * Takes batches in: all of them in one transaction, each exactly once, in the order of each agent's own sequence.
+ * When it throws, nothing was taken; the same batches may simply come again.
+ */
+export async function commitBatches(writer: JudgeWriter, arrived: readonly ArrivedBatch[]): Promise<IngestResult> {
+  const { result, commit } = await writer.turn(null, (turn) => takeIn(turn, arrived));
+  return { ...result, commit };
+}
+
+async function takeIn(turn: Turn, arrived: readonly ArrivedBatch[]): Promise<Omit<IngestResult, "commit">> {
+  const { sql, nowMs } = turn;
+  const names = [...new Set(arrived.map((each) => each.host))];
+  const standings = await hostStandings(sql, names);
+  const strangers = names.filter((host) => (standings.get(host)?.state ?? "revoked") === "revoked");
+  const cursors = await loadCursors(sql, names);
+  const acknowledge: AcknowledgedBatch[] = [];
+  const lines: Partial<Record<Weight, number>> = {};
+  const failures: FailureRow[] = [];
+  const localBans: LocalBanRow[] = [];
+  // An agent resends everything it has in flight at once; its own sequence is the order in which it happened.
+  for (const { host, batch } of arrived.toSorted((one, other) => one.batch.sequence - other.batch.sequence)) {
+    const standing = standings.get(host);
+    if (standing === undefined || standing.state === "revoked") continue;
+    const { epoch, sequence } = batch;
+    const step = advance(cursors.get(host, epoch) ?? cursorAtStart, sequence);
+    if (step.kind === "duplicate") {
+      acknowledge.push({ host, epoch, sequence, result: "duplicate" });
+      continue;
+    }
+    cursors.set(host, epoch, step.cursor);
+    acknowledge.push({ host, epoch, sequence, result: step.gap ? "gap" : "counted" });
+    localBans.push(...readLocalBans(standing, batch, nowMs));
+    if (standing.contribute) judgeFailures(turn, standing, batch, failures, lines);
+  }
+  await insertFailures(sql, failures, nowMs);
+  await upsertLocalBans(sql, localBans);
+  await saveCursors(sql, cursors, nowMs);
+  return { acknowledge, strangers, lines };
+}
+
+function judgeFailures(
+  turn: Turn,
+  { host, tenant }: HostStanding,
+  batch: FailureBatch,
+  rows: FailureRow[],
+  lines: Partial<Record<Weight, number>>,
+): void {
+  for (const { atMs: loggedMs, address, jail, count, sample = null } of batch.failures) {
+    const atMs = Math.min(loggedMs, turn.nowMs);
+    const { weight } = turn.apply({ kind: "failure", atMs, tenant, host, jail, address, count });
+    if (weight === null) continue;
+    lines[weight] = (lines[weight] ?? 0) + count;
+    if (!forgotten.has(weight)) rows.push({ atMs, address, count, tenant, host, jail, weight, sample });
+  }
+}
+
+/** Rows that do not name a network are dropped; a ban made in the future was made now. */
+function readLocalBans({ host, tenant }: HostStanding, batch: FailureBatch, nowMs: number): LocalBanRow[] {
+  return batch.localBans.flatMap(({ net, jail, atMs, untilMs }) => {
+    const parsed = parseNet(net);
+    if (parsed === undefined) return [];
+    return [{ host, tenant, jail, net: formatNet(parsed), startedMs: Math.min(atMs, nowMs), untilMs }];
+  });
+}

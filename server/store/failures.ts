@@ -1,0 +1,132 @@
+import { dayMs } from "../../shared/durations.ts";
+import type { RememberedFailure, Weight } from "../domain/judge.ts";
+import { only, type Sql } from "./sql.ts";
+
+/** A failure as it is kept. `atMs` as it counted, never after `receivedMs` of its batch. */
+export type FailureRow = Readonly<{
+  atMs: number;
+  address: string;
+  count: number;
+  tenant: string;
+  host: string;
+  jail: string;
+  weight: Weight;
+  sample: string | null;
+}>;
+
+/**
+ * Writes failures in one statement. Arrays of columns cost the client and the server least of all forms that are one
+ * parameter list whatever the number of rows.
+ */
+export async function insertFailures(sql: Sql, rows: readonly FailureRow[], receivedMs: number): Promise<void> {
+  if (rows.length === 0) return;
+  await sql.rows(
+    `insert into failures (received_ms, at_ms, address, count, tenant, host, jail, weight, sample)
+     select $1, * from unnest($2::bigint[], $3::inet[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])`,
+    [
+      receivedMs,
+      rows.map((row) => row.atMs),
+      rows.map((row) => row.address),
+      rows.map((row) => row.count),
+      rows.map((row) => row.tenant),
+      rows.map((row) => row.host),
+      rows.map((row) => row.jail),
+      rows.map((row) => row.weight),
+      rows.map((row) => row.sample),
+    ],
+    "insert-failures",
+  );
+}
+
+/** Makes sure that failures arriving on the day of `nowMs` and the day after have a table to go to. */
+export async function createFailureDays(sql: Sql, nowMs: number): Promise<void> {
+  const today = Math.floor(nowMs / dayMs) * dayMs;
+  for (const start of [today, today + dayMs]) {
+    const bounds = `for values from (${start}) to (${start + dayMs})`;
+    await sql.rows(`create table if not exists ${partitionName(start)} partition of failures ${bounds}`);
+  }
+}
+
+/** Until when `createFailureDays` has made room. */
+export function endOfDayAfter(nowMs: number): number {
+  return (Math.floor(nowMs / dayMs) + 2) * dayMs;
+}
+
+/** Forgets whole days that ended before `beforeMs`. @returns the names of the dropped tables */
+export async function dropFailureDays(sql: Sql, beforeMs: number): Promise<string[]> {
+  const rows = await sql.rows<{ name: string }>(
+    "select relid::text as name from pg_partition_tree('failures') where parentrelid is not null",
+  );
+  const last = partitionName(Math.floor(beforeMs / dayMs) * dayMs - dayMs);
+  // Names hold the date with the year first, so their order is that of the days.
+  const old = rows.map((row) => row.name).filter((name) => /^failures_\d{8}$/.test(name) && name <= last);
+  for (const name of old) await sql.rows(`drop table ${name}`);
+  return old;
+}
+
+function partitionName(startMs: number): string {
+  return `failures_${new Date(startMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
+}
+
+/** What the judge needs back: failures that counted, dated at or after `sinceMs`. Arrival is never before the date. */
+export async function rememberedFailures(sql: Sql, sinceMs: number): Promise<RememberedFailure[]> {
+  return sql.rows<RememberedFailure>(
+    `select weight, at_ms as "atMs", tenant, host, jail, network(address)::text as net, count from failures
+     where received_ms >= $1 and at_ms >= $1 and weight in ('fleet', 'tenant')`,
+    [sinceMs],
+  );
+}
+
+export type EvidenceRow = Readonly<{
+  tenant: string;
+  host: string;
+  jail: string;
+  failures: number;
+  firstMs: number;
+  lastMs: number;
+}>;
+/** Groups shown to a person; an address that attacks a whole fleet has thousands. */
+const evidenceRowsMax = 500;
+
+/** Who saw `net` do what, the latest first. `tenant` null = all. */
+export async function evidenceAbout(sql: Sql, net: string, tenant: string | null): Promise<EvidenceRow[]> {
+  return sql.rows<EvidenceRow>(
+    `select tenant, host, jail, sum(count)::bigint as failures, min(at_ms) as "firstMs", max(at_ms) as "lastMs"
+     from failures where address <<= $1::inet and ($2::text is null or tenant = $2)
+     group by tenant, host, jail order by "lastMs" desc limit $3`,
+    [net, tenant, evidenceRowsMax],
+  );
+}
+
+export type FailureView = Readonly<{
+  atMs: number;
+  tenant: string;
+  host: string;
+  jail: string;
+  address: string;
+  count: number;
+}>;
+
+/** The failures that arrived last, the newest first, of the last hour. */
+export async function recentFailures(
+  sql: Sql,
+  tenant: string | null,
+  limit: number,
+  nowMs: number,
+): Promise<FailureView[]> {
+  return sql.rows<FailureView>(
+    `select at_ms as "atMs", tenant, host, jail, host(address) as address, count from failures
+     where received_ms > $3 and ($1::text is null or tenant = $1) order by received_ms desc limit $2`,
+    [tenant, limit, nowMs - 3_600_000],
+  );
+}
+
+/** Lines counted in failures that arrived after `sinceMs`. */
+export async function countFailures(sql: Sql, tenant: string | null, sinceMs: number): Promise<number> {
+  const rows = await sql.rows<{ sum: number }>(
+    `select coalesce(sum(count), 0)::bigint as sum from failures
+     where received_ms > $2 and ($1::text is null or tenant = $1)`,
+    [tenant, sinceMs],
+  );
+  return only(rows).sum;
+}

@@ -1,0 +1,168 @@
+import { and, asc, eq, gt } from "drizzle-orm";
+import { Fleet2banError } from "../../shared/errors.ts";
+import type { Scope } from "../../shared/order.ts";
+import { tokenPattern } from "../../shared/subjects.ts";
+import { type HostState, hosts } from "./schema-fleet.ts";
+import { isUniqueViolation, type Sql } from "./sql.ts";
+
+export type { HostState } from "./schema-fleet.ts";
+export type HostRecord = typeof hosts.$inferSelect;
+
+/** What the ingest asks about the hosts of its batches. */
+export type HostStanding = Readonly<{ host: string; tenant: string; state: HostState; contribute: boolean }>;
+
+export async function hostStandings(sql: Sql, names: readonly string[]): Promise<Map<string, HostStanding>> {
+  const rows = await sql.rows<HostStanding>(
+    "select host, tenant, state, contribute from hosts where host = any($1)",
+    [names],
+    "host-standings",
+  );
+  return new Map(rows.map((row) => [row.host, row]));
+}
+
+export type NewHost = Readonly<{ host: string; tenant: string; publicKey: string; nowMs: number }>;
+
+/**
+ * Enrols a host. The same host with the same key again changes nothing, so a repeated enrolment is harmless.
+ *
+ * @throws Fleet2banError `conflict` when the name or the key belongs to another
+ */
+export async function insertHost(sql: Sql, { host, tenant, publicKey, nowMs }: NewHost): Promise<HostRecord> {
+  if (!tokenPattern.test(host)) {
+    throw new Fleet2banError(
+      "invalid",
+      `host: "${host}" must be 1 to 48 of a-z, 0-9 and -, not starting or ending with -`,
+    );
+  }
+  const taken = `host: "${host}" or its key is enrolled already; revoke it first, or choose another name`;
+  const known = await findHost(sql, host);
+  if (known !== undefined) {
+    if (known.publicKey === publicKey && known.tenant === tenant && known.state !== "revoked") return known;
+    throw new Fleet2banError("conflict", taken);
+  }
+  try {
+    const [row] = await sql.db.insert(hosts).values({ host, tenant, publicKey, enrolledMs: nowMs }).returning();
+    if (row !== undefined) return row;
+  } catch (cause) {
+    if (!isUniqueViolation(cause)) throw cause;
+    throw new Fleet2banError("conflict", taken, { cause });
+  }
+  throw new Fleet2banError("internal", "host: not inserted");
+}
+
+export async function findHost(sql: Sql, host: string): Promise<HostRecord | undefined> {
+  const [row] = await sql.db.select().from(hosts).where(eq(hosts.host, host));
+  return row;
+}
+
+/** In the order of names, those after `after`. `tenant` null = all. */
+export async function listHosts(
+  sql: Sql,
+  tenant: string | null,
+  after: string | null,
+  limit: number,
+): Promise<HostRecord[]> {
+  return sql.db
+    .select()
+    .from(hosts)
+    .where(
+      and(tenant === null ? undefined : eq(hosts.tenant, tenant), after === null ? undefined : gt(hosts.host, after)),
+    )
+    .orderBy(asc(hosts.host))
+    .limit(limit);
+}
+
+export async function setHostState(
+  sql: Sql,
+  host: string,
+  change: Partial<Pick<HostRecord, "observe" | "contribute">> & Readonly<{ state?: "revoked" }>,
+): Promise<HostRecord> {
+  const [row] = await sql.db.update(hosts).set(change).where(eq(hosts.host, host)).returning();
+  if (row === undefined) throw new Fleet2banError("not_found", `host: there is no host "${host}"`);
+  return row;
+}
+
+/** What an agent says of itself. */
+export type HostReport = Readonly<{
+  host: string;
+  atMs: number;
+  version?: string;
+  firewall?: string;
+  enforcing?: boolean;
+  clockSkewMs?: number;
+  orderEpoch?: number;
+  fleetRevision?: number;
+  tenantRevision?: number;
+  hostRevision?: number;
+  setHash?: string;
+  problems?: readonly string[];
+}>;
+
+/** Writes what many agents reported, in one statement; fields a report leaves out keep their value. */
+export async function recordReports(sql: Sql, reports: readonly HostReport[]): Promise<void> {
+  if (reports.length === 0) return;
+  // The last report of a host wins: one statement must not touch a row twice.
+  const newest = new Map(reports.map((report) => [report.host, report]));
+  await sql.rows(
+    `update hosts set last_seen_ms = greatest(last_seen_ms, row."atMs"), version = coalesce(row.version, hosts.version),
+       firewall = coalesce(row.firewall, hosts.firewall), enforcing = coalesce(row.enforcing, hosts.enforcing),
+       clock_skew_ms = coalesce(row."clockSkewMs", clock_skew_ms), order_epoch = coalesce(row."orderEpoch", order_epoch),
+       fleet_revision = coalesce(row."fleetRevision", fleet_revision),
+       tenant_revision = coalesce(row."tenantRevision", tenant_revision),
+       host_revision = coalesce(row."hostRevision", host_revision),
+       set_hash = coalesce(row."setHash", set_hash), problems = coalesce(row.problems, hosts.problems)
+     from json_to_recordset($1) as row(host text, "atMs" bigint, version text, firewall text, enforcing boolean,
+       "clockSkewMs" integer, "orderEpoch" bigint, "fleetRevision" bigint, "tenantRevision" bigint, "hostRevision" bigint,
+       "setHash" text, problems jsonb)
+     where hosts.host = row.host`,
+    [JSON.stringify([...newest.values()])],
+    "record-reports",
+  );
+}
+
+/** Hosts of a scope that say they have applied its orders up to `revision`, and those that have not (yet). */
+export type Receipt = Readonly<{ applied: number; total: number; waiting: readonly string[] }>;
+
+const revisionColumns = { fleet: "fleet_revision", tenant: "tenant_revision", host: "host_revision" } as const;
+/** Names of waiting hosts shown to a person. */
+const waitingMax = 100;
+
+/** A host in observe mode applies orders without enforcing them and counts as told; a revoked one is no longer ours. */
+export async function receiptOf(
+  sql: Sql,
+  scope: Scope,
+  revision: number,
+  orderEpoch: number,
+  tenant: string | null,
+): Promise<Receipt> {
+  const [kind = "fleet", name = null] = scope.split(":");
+  const column = revisionColumns[kind as keyof typeof revisionColumns];
+  const rows = await sql.rows<{ applied: number; total: number; waiting: string[] }>(
+    `select count(*) filter (where done) as applied, count(*) as total,
+       coalesce((array_agg(host order by host) filter (where not done))[1:${waitingMax}], '{}') as waiting
+     from (select host, coalesce(order_epoch = $2 and ${column} >= $1, false) as done from hosts
+       where state <> 'revoked' and ($3::text is null or tenant = $3)
+         and ($4 = 'fleet' or ($4 = 'tenant' and tenant = $5) or ($4 = 'host' and host = $5))) as each`,
+    [revision, orderEpoch, tenant, kind, name],
+  );
+  return rows[0] ?? { applied: 0, total: 0, waiting: [] };
+}
+
+export type HostCounts = Readonly<{ total: number; connected: number; lagging: number; notEnforcing: number }>;
+
+/** @param seenSinceMs  a host heard of since then counts as connected */
+export async function countHosts(
+  sql: Sql,
+  tenant: string | null,
+  seenSinceMs: number,
+  fleetRevision: number,
+): Promise<HostCounts> {
+  const rows = await sql.rows<HostCounts>(
+    `select count(*) as total, count(*) filter (where last_seen_ms >= $2) as connected,
+       count(*) filter (where last_seen_ms >= $2 and coalesce(fleet_revision, 0) < $3) as lagging,
+       count(*) filter (where enforcing = false and not observe) as "notEnforcing"
+     from hosts where state <> 'revoked' and ($1::text is null or tenant = $1)`,
+    [tenant, seenSinceMs, fleetRevision],
+  );
+  return rows[0] ?? { total: 0, connected: 0, lagging: 0, notEnforcing: 0 };
+}

@@ -1,0 +1,126 @@
+import type { Order, Scope } from "../../shared/order.ts";
+import type { Standing } from "../../shared/order-set.ts";
+import type { Sql } from "./sql.ts";
+
+/** Consecutive orders of one scope: `orders[i]` has revision `from + i + 1`. */
+export type OrderStretch = Readonly<{ scope: Scope; from: number; orders: readonly Order[] }>;
+/** What stands in a scope at a revision. */
+export type ActiveSet = Readonly<{ scope: Scope; revision: number; standing: readonly Standing[] }>;
+
+/** The agents' orders of one pull are at most what one frame holds; a longer way back is a snapshot's work. */
+export const ordersMax = 4000;
+
+/**
+ * Appends orders to their scopes' logs, in the given sequence. The scopes' rows stay locked until the transaction ends,
+ * so revisions have no gap and no reader sees a later one before an earlier.
+ */
+export async function appendOrders(
+  sql: Sql,
+  entries: readonly Readonly<{ scope: Scope; order: Order }>[],
+  nowMs: number,
+): Promise<OrderStretch[]> {
+  if (entries.length === 0) return [];
+  const byScope = Map.groupBy(entries, (entry) => entry.scope);
+  // Sorted, so that two writers would take the locks in the same sequence.
+  const scopes = [...byScope.keys()].toSorted();
+  const counts = scopes.map((scope) => byScope.get(scope)?.length ?? 0);
+  const advanced = await sql.rows<{ scope: Scope; revision: number }>(
+    `insert into scopes (scope, revision) select * from unnest($1::text[], $2::bigint[])
+     on conflict (scope) do update set revision = scopes.revision + excluded.revision returning scope, revision`,
+    [scopes, counts],
+    "advance-scopes",
+  );
+  const stretches = advanced.map(({ scope, revision }): OrderStretch => {
+    const orders = (byScope.get(scope) ?? []).map((entry) => entry.order);
+    return { scope, from: revision - orders.length, orders };
+  });
+  const rows = stretches.flatMap(({ scope, from, orders }) =>
+    orders.map((order, index) => ({ scope, revision: from + index + 1, order })),
+  );
+  await sql.rows(
+    `insert into orders (scope, revision, at_ms, "order")
+     select scope, revision, $2, "order" from json_to_recordset($1) as row(scope text, revision bigint, "order" jsonb)`,
+    [JSON.stringify(rows), nowMs],
+    "append-orders",
+  );
+  return stretches;
+}
+
+/**
+ * The orders after `revision`, at most `limit`.
+ *
+ * @returns undefined when the log no longer reaches back that far: the asker needs the active set
+ */
+export async function ordersSince(
+  sql: Sql,
+  scope: Scope,
+  revision: number,
+  limit = ordersMax,
+): Promise<OrderStretch | undefined> {
+  const rows = await sql.rows<{ revision: number; order: Order }>(
+    `select revision, "order" from orders where scope = $1 and revision > $2 order by revision limit $3`,
+    [scope, revision, limit],
+  );
+  if (rows[0] === undefined) {
+    return (await revisionOf(sql, scope)) === revision ? { scope, from: revision, orders: [] } : undefined;
+  }
+  return rows[0].revision === revision + 1
+    ? { scope, from: revision, orders: rows.map((row) => row.order) }
+    : undefined;
+}
+
+/** The last revision of a scope's log; 0 before its first order. */
+export async function revisionOf(sql: Sql, scope: Scope): Promise<number> {
+  const rows = await sql.rows<{ revision: number }>("select revision from scopes where scope = $1", [scope]);
+  return rows[0]?.revision ?? 0;
+}
+
+export async function revisions(sql: Sql): Promise<Map<Scope, number>> {
+  const rows = await sql.rows<{ scope: Scope; revision: number }>("select scope, revision from scopes");
+  return new Map(rows.map((row) => [row.scope, row.revision]));
+}
+
+/**
+ * What stands in a scope, with the revision it belongs to: bans and allows added minus removed by the orders up to it.
+ * One statement, so one view of the database, whatever commits meanwhile.
+ */
+export async function activeSet(sql: Sql, scope: Scope): Promise<ActiveSet> {
+  const tenant = scope.startsWith("tenant:") ? scope.slice("tenant:".length) : null;
+  const rows = await sql.rows<{ revision: number; standing: Standing | null }>(
+    `select coalesce((select revision from scopes where scope = $1), 0) as revision, standing
+     from (select 1) as one left join (
+       select json_build_object('kind', 'ban', 'id', id, 'net', net::text, 'untilMs', until_ms, 'ports', ports,
+                                'level', level) as standing
+       from bans where scope = $1 and ended_ms is null
+       union all
+       select json_build_object('kind', 'allow', 'id', id, 'net', net::text, 'untilMs', until_ms)
+       from rules where removed_ms is null and not starts_with($1, 'host:') and tenant is not distinct from $2
+     ) as standing on true`,
+    [scope, tenant],
+  );
+  return {
+    scope,
+    revision: rows[0]?.revision ?? 0,
+    standing: rows.flatMap(({ standing }) => (standing === null ? [] : [standing])),
+  };
+}
+
+/**
+ * Names one life of the order logs and only ever grows. A database restored from a backup has forgotten revisions that
+ * agents hold: whoever notices starts a new life, and all agents begin again from a snapshot.
+ */
+export async function orderEpoch(sql: Sql, nowMs: number): Promise<number> {
+  const rows = await sql.rows<{ value: number }>(
+    `insert into meta (key, value) values ('orderEpoch', to_jsonb($1::bigint))
+     on conflict (key) do update set value = meta.value returning value`,
+    [Math.floor(nowMs / 1000)],
+  );
+  return rows[0]?.value ?? 0;
+}
+
+export async function startOrderEpoch(sql: Sql, nowMs: number): Promise<number> {
+  const before = await orderEpoch(sql, nowMs);
+  const epoch = Math.max(before + 1, Math.floor(nowMs / 1000));
+  await sql.rows("update meta set value = to_jsonb($1::bigint) where key = 'orderEpoch'", [epoch]);
+  return epoch;
+}
