@@ -99,7 +99,8 @@ export function fullWindow(
   for (let end = position; end < entries.length; end += stride) {
     const endMs = entries[end] ?? 0;
     if (endMs - atMs > window.spanMs) return undefined;
-    if (!fits(entries, end, window)) continue;
+    // A second ends with its last failure: they all belong to the evidence.
+    if (entries[end + stride] === endMs) continue;
     const found = tally(entries, end, endMs - window.spanMs, window);
     if (isFull(found)) return found;
   }
