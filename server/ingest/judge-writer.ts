@@ -41,6 +41,8 @@ export type Turn = Readonly<{
   apply(fact: Fact): Outcome;
   /** An order that no decision of the judge stands for, at this place of the log. */
   order(scope: Scope, order: Order): void;
+  /** Has the judge built anew after this turn: its policy has changed. */
+  renew(): void;
 }>;
 
 export type JudgeWriter = AsyncDisposable &
@@ -54,8 +56,8 @@ export type JudgeWriter = AsyncDisposable &
     turn<T>(author: Author | null, work: (turn: Turn) => Promise<T>): Promise<Readonly<{ result: T; commit: Commit }>>;
     /** Asks the judge between two turns. */
     ask<T>(question: (judge: Judge, nowMs: number) => T): Promise<T>;
-    /** Has the judge built anew before the next turn: its policy has changed. */
-    forget(): void;
+    /** Reads what is committed, without waiting for a turn. */
+    read<T>(question: (sql: Sql) => Promise<T>): Promise<T>;
     /** Ends after the turns that were asked for. */
     close(): Promise<void>;
   }>;
@@ -113,6 +115,10 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     const steps: Step[] = [];
     // A request that was wrong from the start has told the judge nothing, and must not cost a rebuild.
     let isTouched = false;
+    let isRenewed = false;
+    const renew = (): void => {
+      isRenewed = true;
+    };
     const apply = (fact: Fact): Outcome => {
       isTouched = true;
       const outcome = judge.apply(fact, nowMs);
@@ -128,13 +134,14 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
         await checkFence(sql, partition, fence);
         fault("begun");
         if (readyUntilMs < nowMs + dayMs) await createFailureDays(sql, nowMs);
-        const result = await work({ sql, nowMs, judge, apply, order });
+        const result = await work({ sql, nowMs, judge, apply, order, renew });
         fault("worked");
         const orders = await writeDecisions(sql, steps, { policyVersion, author, nowMs });
         fault("written");
         return { result, orders };
       });
       readyUntilMs = Math.max(readyUntilMs, endOfDayAfter(nowMs));
+      if (isRenewed) bench = undefined;
       fault("committed");
       const decisions = steps.flatMap((step) => (step.kind === "decision" ? [step.decision] : []));
       const commit = { atMs: nowMs, decisions, orders: done.orders };
@@ -157,9 +164,7 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
         bench ??= await build();
         return question(bench.judge, clock());
       }),
-    forget: () => {
-      bench = undefined;
-    },
+    read: (question) => question(store),
     close,
     [Symbol.asyncDispose]: close,
   };

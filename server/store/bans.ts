@@ -33,7 +33,7 @@ export type BanView = Readonly<{
   endRevision: number | null;
 }>;
 
-const viewColumns = `id, net::text as net, scope, level, ports, reason, made_by as by, note, started_ms as "startedMs",
+export const banColumns = `id, net::text as net, scope, level, ports, reason, made_by as by, note, started_ms as "startedMs",
   until_ms as "untilMs", ended_ms as "endedMs", end_reason as "endReason", ended_by as "endedBy", end_note as "endNote",
   evidence, start_revision as "startRevision", end_revision as "endRevision"`;
 
@@ -167,7 +167,7 @@ export async function pruneStopped(sql: Sql, beforeMs: number): Promise<number> 
 }
 
 export async function banById(sql: Sql, id: number): Promise<BanView | undefined> {
-  const [row] = await sql.rows<BanView>(`select ${viewColumns} from bans where id = $1`, [id]);
+  const [row] = await sql.rows<BanView>(`select ${banColumns} from bans where id = $1`, [id]);
   return row;
 }
 
@@ -199,7 +199,7 @@ export async function listBans(sql: Sql, filter: BanFilter, limit: number): Prom
   where((place) => `id < ${place}`, filter.before);
   where((place) => scopesOfTenant(place), filter.tenant);
   return sql.rows<BanView>(
-    `select ${viewColumns} from bans where ${conditions.join(" and ")} order by id desc limit $1`,
+    `select ${banColumns} from bans where ${conditions.join(" and ")} order by id desc limit $1`,
     values,
   );
 }

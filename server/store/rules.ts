@@ -17,14 +17,14 @@ export type RuleView = Readonly<{
   untilMs: number | null;
 }>;
 
-const columns = `id, kind, net::text as net, tenant, reason, made_by as by, created_ms as "createdMs", until_ms as "untilMs"`;
+export const ruleColumns = `id, kind, net::text as net, tenant, reason, made_by as by, created_ms as "createdMs", until_ms as "untilMs"`;
 
 /** @throws Fleet2banError `conflict` when the same net is on the same list already */
 export async function insertRule(sql: Sql, rule: Omit<RuleView, "id">): Promise<RuleView> {
   try {
     const rows = await sql.rows<RuleView>(
       `insert into rules (kind, net, tenant, reason, made_by, created_ms, until_ms)
-       values ($1, $2, $3, $4, $5, $6, $7) returning ${columns}`,
+       values ($1, $2, $3, $4, $5, $6, $7) returning ${ruleColumns}`,
       [rule.kind, rule.net, rule.tenant, rule.reason, rule.by, rule.createdMs, rule.untilMs],
     );
     return only(rows);
@@ -38,7 +38,7 @@ export async function insertRule(sql: Sql, rule: Omit<RuleView, "id">): Promise<
 }
 
 export async function standingRules(sql: Sql): Promise<RuleView[]> {
-  return sql.rows<RuleView>(`select ${columns} from rules where removed_ms is null order by id`);
+  return sql.rows<RuleView>(`select ${ruleColumns} from rules where removed_ms is null order by id`);
 }
 
 /** Newest first. `tenant` null = of everybody; otherwise the fleet's and that tenant's. */
@@ -50,21 +50,28 @@ export async function listRules(
   limit: number,
 ): Promise<RuleView[]> {
   return sql.rows<RuleView>(
-    `select ${columns} from rules where removed_ms is null and kind = $1 and ($2::text is null or tenant is null or tenant = $2)
+    `select ${ruleColumns} from rules where removed_ms is null and kind = $1 and ($2::text is null or tenant is null or tenant = $2)
        and ($3::bigint is null or id < $3) order by id desc limit $4`,
     [kind, tenant, before, limit],
   );
 }
 
 export async function ruleById(sql: Sql, id: number): Promise<RuleView | undefined> {
-  const [row] = await sql.rows<RuleView>(`select ${columns} from rules where id = $1 and removed_ms is null`, [id]);
+  const [row] = await sql.rows<RuleView>(`select ${ruleColumns} from rules where id = $1 and removed_ms is null`, [id]);
   return row;
 }
 
-export async function removeRule(sql: Sql, id: number, nowMs: number, by: string): Promise<RuleView | undefined> {
+export async function removeRule(
+  sql: Sql,
+  kind: RuleKind,
+  id: number,
+  nowMs: number,
+  by: string,
+): Promise<RuleView | undefined> {
   const [row] = await sql.rows<RuleView>(
-    `update rules set removed_ms = $2, removed_by = $3 where id = $1 and removed_ms is null returning ${columns}`,
-    [id, nowMs, by],
+    `update rules set removed_ms = $2, removed_by = $3
+     where id = $1 and kind = $4 and removed_ms is null returning ${ruleColumns}`,
+    [id, nowMs, by, kind],
   );
   return row;
 }
@@ -72,7 +79,7 @@ export async function removeRule(sql: Sql, id: number, nowMs: number, by: string
 /** Takes off the lists what ended by `nowMs`. */
 export async function removeExpiredRules(sql: Sql, nowMs: number): Promise<RuleView[]> {
   return sql.rows<RuleView>(
-    `update rules set removed_ms = until_ms, removed_by = 'expired' where removed_ms is null and until_ms <= $1 returning ${columns}`,
+    `update rules set removed_ms = until_ms, removed_by = 'expired' where removed_ms is null and until_ms <= $1 returning ${ruleColumns}`,
     [nowMs],
     "expire-rules",
   );

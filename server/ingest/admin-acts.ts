@@ -1,0 +1,225 @@
+import { formatNet, parseNet } from "../../shared/address.ts";
+import { Fleet2banError } from "../../shared/errors.ts";
+import type { Scope, UnbanReason } from "../../shared/order.ts";
+import type { BanDecision, Trust } from "../domain/judge.ts";
+import { appendAudit } from "../store/audit.ts";
+import { type BanView, banById, closeHeld, listBans } from "../store/bans.ts";
+import { hostsBanning } from "../store/local-bans.ts";
+import { insertPolicy, type PolicyRecord } from "../store/policies.ts";
+import { insertRule, type RuleKind, type RuleView, removeRule, ruleEndOrder, ruleOrder } from "../store/rules.ts";
+import { insertTenant, setQuarantine } from "../store/tenants.ts";
+import type { Commit, JudgeWriter, Turn } from "./judge-writer.ts";
+
+/** Who acts, as it stands in the audit log, and why, in the admin's own words. */
+export type Act = Readonly<{ by: string; note: string | null }>;
+
+/** Standing bans of one net: one per scope and a few by hand. */
+const bansOfNetMax = 10_000;
+
+export type BanRequest = Readonly<{
+  net: string;
+  scope: Scope;
+  /** null = until lifted. */
+  banTimeMs: number | null;
+  ports: readonly number[] | null;
+}>;
+
+/** @throws Fleet2banError `conflict` when a list or a limit forbids it; the sentence says which */
+export async function banByHand(writer: JudgeWriter, act: Act, request: BanRequest): Promise<BanView> {
+  const net = canonical(request.net);
+  const { result, commit } = await writer.turn(act, async (turn) => {
+    const why = turn.judge.whyRefused(net, request.scope);
+    if (why !== undefined) throw new Fleet2banError("conflict", why);
+    const { decisions } = turn.apply({ kind: "ban", ...request, net });
+    const made = decisions.find((each): each is BanDecision => each.kind === "ban" && each.level === null);
+    if (made === undefined) throw new Fleet2banError("internal", "ban: not made");
+    const { scope, banTimeMs, ports } = request;
+    await writeAudit(turn, act, "ban", net, { id: made.id, scope, banTimeMs, ports });
+    return made.id;
+  });
+  const ban = await writer.read((sql) => banById(sql, result));
+  if (ban === undefined)
+    throw new Fleet2banError("internal", `ban ${result}: committed at ${commit.atMs} and not found`);
+  return ban;
+}
+
+export type Lifted = Readonly<{
+  net: string;
+  /** Bans that ended, and the places of their ends in the order logs. */
+  bans: readonly BanView[];
+  /** Hosts told to lift bans of their own. */
+  hosts: readonly string[];
+  commit: Commit;
+}>;
+
+/** Lifts one ban everywhere it holds. @throws Fleet2banError `not_found`, or `conflict` when it has ended already */
+export async function unbanById(writer: JudgeWriter, act: Act, id: number, reason: UnbanReason): Promise<Lifted> {
+  const { result, commit } = await writer.turn(act, async (turn) => {
+    const ban = await banById(turn.sql, id);
+    if (ban === undefined) throw new Fleet2banError("not_found", `there is no ban ${id}`);
+    if (ban.endedMs !== null)
+      throw new Fleet2banError("conflict", `ban ${id} of ${ban.net} has ended already (${ban.endReason})`);
+    turn.apply({ kind: "unban", net: ban.net, scope: ban.scope, reason, id });
+    await writeAudit(turn, act, "unban", ban.net, { id, scope: ban.scope, reason });
+    return ban.net;
+  });
+  const ban = await writer.read((sql) => banById(sql, id));
+  return { net: result, bans: ban === undefined ? [] : [ban], hosts: [], commit };
+}
+
+export type UnbanNetRequest = Readonly<{
+  net: string;
+  reason: UnbanReason;
+  /** null = every scope; otherwise only this tenant's own scope and hosts. */
+  tenant: string | null;
+}>;
+
+/** Lifts every ban of exactly this net within the asker's reach, and the hosts' own bans inside it. */
+export async function unbanNet(writer: JudgeWriter, act: Act, request: UnbanNetRequest): Promise<Lifted> {
+  const net = canonical(request.net);
+  const { reason, tenant } = request;
+  const { result, commit } = await writer.turn(act, async (turn) => {
+    const filter = { active: true, net, tenant: tenant ?? undefined };
+    const standing = await listBans(turn.sql, filter, bansOfNetMax);
+    const bans = standing.filter((ban) => ban.net === net && (tenant === null || ban.scope !== "fleet"));
+    const hosts = await hostsBanning(turn.sql, net, turn.nowMs, tenant);
+    if (bans.length === 0 && hosts.length === 0) throw new Fleet2banError("not_found", `no ban of ${net} stands`);
+    for (const ban of bans) turn.apply({ kind: "unban", net, scope: ban.scope, reason, id: ban.id });
+    // An unban of a wider scope ends the hosts' own bans as well; each host told once more loses nothing.
+    const isTold = bans.some((ban) => ban.scope === "fleet" || ban.scope === `tenant:${tenant}`);
+    const toTell = isTold ? [] : hosts;
+    for (const host of toTell) turn.order(`host:${host}`, { kind: "unban", id: 0, net, reason });
+    const ids = bans.map((ban) => ban.id);
+    await writeAudit(turn, act, "unban", net, { ids, hosts: hosts.slice(0, 100), tenant, reason });
+    return { ids, hosts };
+  });
+  const bans = await writer.read((sql) => Promise.all(result.ids.map((id) => banById(sql, id))));
+  return { net, bans: bans.filter((ban) => ban !== undefined), hosts: result.hosts, commit };
+}
+
+export type RuleRequest = Readonly<{
+  kind: RuleKind;
+  net: string;
+  /** null = the whole fleet; a never has no tenant. */
+  tenant: string | null;
+  reason: string;
+  untilMs: number | null;
+}>;
+
+/** Puts a net on the allow or never list; what it covers is lifted at once. */
+export async function addRule(writer: JudgeWriter, act: Act, request: RuleRequest): Promise<RuleView> {
+  const net = canonical(request.net);
+  if (request.kind === "never" && request.tenant !== null) {
+    throw new Fleet2banError("invalid", "never: holds for the whole fleet; write an allow for one tenant");
+  }
+  const { result } = await writer.turn(act, async (turn) => {
+    const rule = await insertRule(turn.sql, { ...request, net, by: act.by, createdMs: turn.nowMs });
+    const { scope, order } = ruleOrder(rule);
+    turn.order(scope, order);
+    turn.apply(ruleFact(rule, true));
+    await writeAudit(turn, act, rule.kind, net, { id: rule.id, tenant: rule.tenant, untilMs: rule.untilMs });
+    return rule;
+  });
+  return result;
+}
+
+/** @throws Fleet2banError `not_found` when no such entry stands */
+export async function takeBackRule(writer: JudgeWriter, act: Act, kind: RuleKind, id: number): Promise<RuleView> {
+  const { result } = await writer.turn(act, async (turn) => {
+    const rule = await removeRule(turn.sql, kind, id, turn.nowMs, act.by);
+    if (rule === undefined) throw new Fleet2banError("not_found", `there is no entry ${id} on the ${kind} list`);
+    endRule(turn, rule);
+    await writeAudit(turn, act, `remove ${kind}`, rule.net, { id, tenant: rule.tenant });
+    return rule;
+  });
+  return result;
+}
+
+/** Tells judge and agents that an entry is off its list. */
+export function endRule(turn: Turn, rule: RuleView): void {
+  turn.apply(ruleFact(rule, false));
+  const { scope, order } = ruleEndOrder(rule);
+  turn.order(scope, order);
+}
+
+function ruleFact(rule: RuleView, add: boolean) {
+  if (rule.kind === "never") return { kind: "never", net: rule.net, add } as const;
+  return { kind: "allow", net: rule.net, tenant: rule.tenant, add } as const;
+}
+
+/** What the brake held is banned now (`release`) or forgotten (`drop`). @returns the bans made */
+export async function decideHeld(
+  writer: JudgeWriter,
+  act: Act,
+  kind: "release" | "drop",
+  held: Readonly<{ net: string; scope: Scope }>,
+): Promise<Commit> {
+  const net = canonical(held.net);
+  const { commit } = await writer.turn(act, async (turn) => {
+    const isHeld = turn.judge.held().some((each) => each.net === net && each.scope === held.scope);
+    if (!isHeld) throw new Fleet2banError("not_found", `no ban of ${net} for ${held.scope} is held`);
+    await closeHeld(turn.sql, net, held.scope, turn.nowMs);
+    turn.apply({ kind, net, scope: held.scope });
+    await writeAudit(turn, act, kind, net, { scope: held.scope });
+  });
+  return commit;
+}
+
+/** A quarantined host's failures are evidence only; a quarantined tenant (`host` null) has no vote. */
+export async function quarantine(
+  writer: JudgeWriter,
+  act: Act,
+  request: Readonly<{ tenant: string; host: string | null; on: boolean }>,
+): Promise<void> {
+  const { tenant, host, on } = request;
+  const target = host === null ? tenant : `${tenant}/${host}`;
+  await writer.turn(act, async (turn) => {
+    if (!(await setQuarantine(turn.sql, tenant, host, on, turn.nowMs))) {
+      throw new Fleet2banError("not_found", `quarantine: there is no ${host === null ? "tenant" : "host"} ${target}`);
+    }
+    turn.apply({ kind: "quarantine", tenant, host, on });
+    await writeAudit(turn, act, on ? "quarantine" : "end quarantine", target, {});
+  });
+}
+
+export async function addTenant(
+  writer: JudgeWriter,
+  act: Act,
+  request: Readonly<{ name: string; trust: Trust }>,
+): Promise<void> {
+  const { name, trust } = request;
+  await writer.turn(act, async (turn) => {
+    await insertTenant(turn.sql, name, trust, turn.nowMs);
+    turn.apply({ kind: "tenant", tenant: name, trust, createdAtMs: turn.nowMs });
+    await writeAudit(turn, act, "add tenant", name, { trust });
+  });
+}
+
+/** Puts the next version of the policy in force. @throws Fleet2banError `invalid` naming setting and remedy */
+export async function setPolicy(writer: JudgeWriter, act: Act, document: string): Promise<PolicyRecord> {
+  const { result } = await writer.turn(act, async (turn) => {
+    const policy = await insertPolicy(turn.sql, document, act.by, turn.nowMs);
+    turn.renew();
+    await writeAudit(turn, act, "set policy", `policy ${policy.version}`, { document });
+    return policy;
+  });
+  return result;
+}
+
+async function writeAudit(
+  turn: Turn,
+  act: Act,
+  action: string,
+  target: string,
+  detail: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { by: actor, note } = act;
+  await appendAudit(turn.sql, { atMs: turn.nowMs, actor, action, target, detail: { ...detail, note } });
+}
+
+function canonical(text: string): string {
+  const net = parseNet(text);
+  if (net === undefined)
+    throw new Fleet2banError("invalid", `net: "${text}" is not an address or network such as 192.0.2.0/24`);
+  return formatNet(net);
+}
