@@ -17,24 +17,29 @@ export function lintFilter(filter: FilterSettings): string[] {
 
 function problemsOf(regex: string): string[] {
   const problems: string[] = [];
-  const address = regex.search(/<(?:HOST|ADDR|IP4|IP6|SUBNET|F-ID|F-IP4|F-IP6|F-ADDR)\b/);
+  const pieces = [...regex.matchAll(piece)].map((match) => match[0]);
+  const address = pieces.findIndex((text) => /^<(?:HOST|ADDR|DNS|IP4|IP6|SUBNET|F-ID|F-IP4|F-IP6|F-ADDR)\b/.test(text));
+  const catchAlls = pieces.flatMap((text, index) => (/^\.[*+]$/.test(text) ? [index] : []));
+  const open = !/^(?:\$|\\Z)$/.test(pieces.findLast((text) => text !== ")") ?? "");
+  const unknown = pieces.find((text) => /^<[a-z][\w-]*>$/.test(text));
+  if (unknown !== undefined) {
+    problems.push(`nothing defines ${unknown}, so it is taken literally: correct the name or the option it is made of`);
+  }
   if (!/^(?:\(\?[a-zA-Z]+\))?(?:\^|\\A)/.test(regex)) {
     problems.push("not anchored at the start (^): text inside a line could pass for the whole line");
   }
-  const open = !/(?:^|[^\\])(?:\\\\)*(?:\$|\\Z)\)*$/.test(regex);
-  if (open && catchAllAt(regex) === undefined) {
+  if (open && catchAlls.length === 0) {
     problems.push("not anchored at the end ($): a longer line that only begins like it matches too");
   }
-  const catchAll = catchAllAt(regex);
-  if (address >= 0 && catchAll !== undefined && catchAll < address) {
-    problems.push("a catch-all (.* or .+) before the address: an attacker's text could name another address");
+  // A catch-all before the address is harmless where only fixed words stand between the address and the line's end.
+  const before = catchAlls.some((index) => index < address);
+  if (before && (open || catchAlls.some((index) => index > address))) {
+    problems.push(
+      "a catch-all (.* or .+) before the address and an open end: an attacker's text could name another address",
+    );
   }
   return problems;
 }
 
-/** Where an unescaped `.*` or `.+` outside of a character class stands. */
-function catchAllAt(regex: string): number | undefined {
-  const piece = /\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\.[*+]|./g;
-  for (const match of regex.matchAll(piece)) if (/^\.[*+]$/.test(match[0])) return match.index;
-  return undefined;
-}
+/** A tag, an escape, a character class, a group's head, a catch-all, or any other character. */
+const piece = /<[^ <>]+>|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?P<\w+>|\.[*+]|./g;
