@@ -46,13 +46,12 @@ export function insert(entries: Entries, entry: Entry, horizonMs: number, entrie
   if (start > first) entries.splice(first, start - first);
 
   let index = entries.length;
+  while (index > first && (entries[index - stride] ?? 0) > entry.atMs) index -= stride;
   const slot = jailSlot(entry);
-  while (index > first && (entries[index - stride] ?? 0) >= entry.atMs) {
-    index -= stride;
-    if (entries[index] !== entry.atMs || entries[index + host] !== entry.host || entries[index + jail] !== slot)
-      continue;
-    entries[index + count] = (entries[index + count] ?? 0) + entry.count;
-    return [entries, index];
+  for (let same = index - stride; same >= first && entries[same] === entry.atMs; same -= stride) {
+    if (entries[same + host] !== entry.host || entries[same + jail] !== slot) continue;
+    entries[same + count] = (entries[same + count] ?? 0) + entry.count;
+    return [entries, same];
   }
   const added = [entry.atMs, entry.host, slot, entry.count];
   if (index === entries.length) {
