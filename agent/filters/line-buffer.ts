@@ -10,6 +10,10 @@ export class LineBuffer {
     this.#linesMax = linesMax;
   }
 
+  get lines(): readonly LogLine[] {
+    return this.#lines;
+  }
+
   /** Adds a line; the oldest falls out. Returns all that are in the buffer now. */
   push(line: LogLine): readonly LogLine[] {
     this.#lines = [...this.#lines, line].slice(-this.#linesMax);

@@ -21,6 +21,9 @@ export type FilterParts = Readonly<{
   warnings: readonly string[];
 }>;
 
+/** What can run too long, for the watchdog. */
+export type Watched = { readonly place: string; suspended: FilterRegex["suspended"] };
+
 /** Longer lines are rare, and regexes that are quick on others may take very long on them: they are watched alone. */
 export const longLineLength = 2048;
 
@@ -36,11 +39,13 @@ export class Filter {
   readonly literals: readonly Literal[] | null;
   readonly warnings: readonly string[];
   /** The regex that runs now: what the watchdog finds when it had to stop it. */
-  running: FilterRegex | null = null;
+  running: Watched | null = null;
   readonly #parts: FilterParts;
   readonly #connections = new Connections();
   readonly #buffer: LineBuffer | null;
+  readonly #datePattern: Watched;
   readonly #earlyIgnore: boolean;
+  #linesBefore: readonly LogLine[] = [];
   #longLine = false;
   #ascii = true;
 
@@ -50,6 +55,7 @@ export class Filter {
     this.literals = parts.literals;
     this.warnings = parts.warnings;
     this.#buffer = parts.maxLines > 1 ? new LineBuffer(parts.maxLines) : null;
+    this.#datePattern = { place: `filter "${parts.name}": datepattern`, suspended: "never" };
     const { ignoreRegexes, failRegexes } = parts;
     // fail2ban's rule: few ignoreregexes are cheaper first. It shows, because they then see the whole line.
     this.#earlyIgnore = ignoreRegexes.length > 0 && ignoreRegexes.length < failRegexes.length - 2;
@@ -57,9 +63,13 @@ export class Filter {
 
   /** @param line  without its newline */
   match(line: string, clock: LineClock): Outcome {
+    this.#linesBefore = this.#buffer?.lines ?? [];
     this.#longLine = line.length > longLineLength;
     this.#ascii = asciiOnly.test(line);
+    if (this.#isSuspended(this.#datePattern)) return missed;
+    this.running = this.#datePattern;
     const dated = this.#parts.dates.read(line, clock);
+    this.running = null;
     if (dated.tooOld) return missed;
     if (this.#buffer !== null) {
       const newest = { line, text: dated.text };
@@ -72,6 +82,12 @@ export class Filter {
     if (unfolded === undefined) return outcome;
     const inner = { line, text: unfolded.text };
     return this.#find([inner], inner, dated.atMs, unfolded.count, clock);
+  }
+
+  /** Takes back the last line, when its match had to be stopped half-way. */
+  forgetLine(): void {
+    this.running = null;
+    this.#buffer?.replace(this.#linesBefore);
   }
 
   #find(lines: readonly LogLine[], newest: LogLine, atMs: number | null, count: number, clock: LineClock): Outcome {
@@ -118,7 +134,10 @@ export class Filter {
     const { consumedLines } = found;
     const lines = found.matched.map((each) => detached(each.line));
     const connectionId = found.groups.get("mlfid");
-    if (connectionId === undefined) return this.#failure(found, found.groups, lines, null, clock);
+    if (connectionId === undefined) {
+      if ((found.groups.get("nofail") ?? "") !== "") return { kind: "nofail", consumedLines };
+      return this.#failure(found, found.groups, lines, null, clock);
+    }
     const connection = this.#connections.merge(connectionId, found.groups, lines, clock.nowMs);
     if (connection.harmless) return { kind: "nofail", consumedLines };
     const outcome = this.#failure(found, connection.groups, connection.lines, connection.users, clock);
@@ -155,11 +174,15 @@ export class Filter {
   }
 
   #search(each: FilterRegex, text: string): RegExpExecArray | null {
-    if (each.suspended !== "never" && (each.suspended === "always" || this.#longLine)) return null;
+    if (this.#isSuspended(each)) return null;
     this.running = each;
     const match = each.regex.search(text, this.#ascii);
     this.running = null;
     return match;
+  }
+
+  #isSuspended(each: Watched): boolean {
+    return each.suspended !== "never" && (each.suspended === "always" || this.#longLine);
   }
 }
 

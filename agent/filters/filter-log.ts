@@ -1,0 +1,30 @@
+import type { LineClock } from "./found-failure.ts";
+import type { Filter } from "./match-line.ts";
+import { createScanner } from "./scanner.ts";
+import { type OnOutcome, type Task, type Trouble, Watchdog } from "./watchdog.ts";
+
+export type LogFilters = Readonly<{
+  /**
+   * Runs a chunk of one log through all filters. Chunks of 256 KiB or more spread the watchdog's cost best.
+   *
+   * @param chunk      whole lines; bytes, or the same bytes as a latin1 string
+   * @param onOutcome  called, in the order of the log, for lines that some filter did not miss
+   */
+  process(chunk: Buffer | string, clock: LineClock, onOutcome: OnOutcome): void;
+}>;
+
+/** The path of every log line: gate → decode → filter under the watchdog. One per log, with the filters of all its jails. */
+export function createLogFilters(
+  filters: readonly Filter[],
+  options: Readonly<{ report: (trouble: Trouble) => void; gated?: boolean; encoding?: string }>,
+): LogFilters {
+  const scanner = createScanner(filters, options);
+  const watchdog = new Watchdog(options.report);
+  return {
+    process(chunk, clock, onOutcome) {
+      const tasks: Task[] = [];
+      scanner.scan(chunk, (line, filter, start) => tasks.push({ filter, line, start }));
+      if (tasks.length > 0) watchdog.run(tasks, clock, onOutcome);
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import type { LineClock, Outcome } from "./found-failure.ts";
+import { type Filter, longLineLength, type Watched } from "./match-line.ts";
+import { runWithLimit } from "./time-limit.ts";
+
+/** Wall time of one batch. On a loaded machine an innocent batch of milliseconds can take a second. */
+const batchMsMax = 2000;
+/** Wall time of one line by itself; lines take microseconds. */
+const lineMsMax = 1000;
+/** A stopped line is blamed on its regex only if it really had the CPU for this share of its time. */
+const cpuShareMin = 0.5;
+/** A line that got no CPU is tried again so often before it is given up. */
+const attemptsMax = 3;
+/** So many lines may a regex spoil before it is suspended: one could be an accident of the log. */
+const strikesMax = 3;
+/** Longer lines are not searched at all: no daemon writes them, and every regex is at least linear. */
+const lineLengthMax = 65_536;
+/** Of a line that is reported; it is an attacker's text. */
+const excerptLength = 256;
+
+export type Trouble =
+  /** This filter did not look at this line. `place`: the regex that took too long, or null when the line is too long. */
+  | Readonly<{ kind: "skipped"; filter: string; place: string | null; excerpt: string }>
+  /** The regex is no longer used, on long lines or on any: the filter is blind for what only it finds. */
+  | Readonly<{ kind: "suspended"; filter: string; place: string; lines: "long" | "all" }>;
+
+/** One line for one filter. */
+export type Task = Readonly<{ filter: Filter; line: string; start: number }>;
+
+/** What is not `missed`, in the order of the tasks. */
+export type OnOutcome = (task: Task, outcome: Outcome) => void;
+
+/**
+ * Runs lines through their filters so that no regex can hold up the program for long. A regex that explodes on a line
+ * is stopped, the line is skipped for that filter, and after `strikesMax` such lines the regex is suspended: first
+ * only for long lines, where polynomial regexes fail, so that nobody can blind a filter by sending long lines.
+ */
+export class Watchdog {
+  readonly #report: (trouble: Trouble) => void;
+  readonly #strikes = { short: new Map<Watched, number>(), long: new Map<Watched, number>() };
+
+  constructor(report: (trouble: Trouble) => void) {
+    this.#report = report;
+  }
+
+  run(tasks: readonly Task[], clock: LineClock, onOutcome: OnOutcome): void {
+    let from = 0;
+    while (from < tasks.length) {
+      const task = tasks[from];
+      if (task === undefined) return;
+      if (task.line.length > longLineLength) {
+        this.#runAlone(task, clock, onOutcome);
+        from += 1;
+        continue;
+      }
+      let end = from + 1;
+      while (end < tasks.length && (tasks[end]?.line.length ?? 0) <= longLineLength) end += 1;
+      from = this.#runBatch(tasks, from, end, clock, onOutcome);
+    }
+  }
+
+  /** Returns the index of the first task that is still to be done. */
+  #runBatch(tasks: readonly Task[], from: number, end: number, clock: LineClock, onOutcome: OnOutcome): number {
+    const done: [Task, Outcome][] = [];
+    let next = from;
+    const stopped = runWithLimit(batchMsMax, () => {
+      for (; next < end; next += 1) {
+        const task = tasks[next];
+        if (task === undefined) return;
+        const outcome = task.filter.match(task.line, clock);
+        if (outcome.kind !== "missed") done.push([task, outcome]);
+      }
+    });
+    // Outcomes are told outside of the limit: what the caller does must not be stopped half-way.
+    for (const [task, outcome] of done) onOutcome(task, outcome);
+    if (stopped === undefined) return end;
+    const task = tasks[next];
+    if (task === undefined) return end;
+    // The batch was stopped here; by itself the line shows whether it is to blame.
+    if (done.at(-1)?.[0] !== task) this.#runAlone(task, clock, onOutcome, true);
+    return next + 1;
+  }
+
+  #runAlone(task: Task, clock: LineClock, onOutcome: OnOutcome, again = false): void {
+    const { filter, line } = task;
+    if (line.length > lineLengthMax) {
+      this.#report({ kind: "skipped", filter: filter.name, place: null, excerpt: line.slice(0, excerptLength) });
+      return;
+    }
+    if (again) filter.forgetLine();
+    for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+      let outcome: Outcome | undefined;
+      const cpuMs = runWithLimit(lineMsMax, () => {
+        outcome = filter.match(line, clock);
+      });
+      if (outcome !== undefined) {
+        if (outcome.kind !== "missed") onOutcome(task, outcome);
+        return;
+      }
+      const guilty = (cpuMs ?? 0) >= lineMsMax * cpuShareMin;
+      const place = filter.running;
+      filter.forgetLine();
+      if (!guilty && attempt < attemptsMax) continue;
+      this.#report({
+        kind: "skipped",
+        filter: filter.name,
+        place: place?.place ?? null,
+        excerpt: line.slice(0, excerptLength),
+      });
+      if (guilty && place !== null) this.#strike(filter, place, line.length > longLineLength);
+      return;
+    }
+  }
+
+  #strike(filter: Filter, watched: Watched, long: boolean): void {
+    const strikes = long ? this.#strikes.long : this.#strikes.short;
+    const count = (strikes.get(watched) ?? 0) + 1;
+    strikes.set(watched, count);
+    if (count < strikesMax) return;
+    watched.suspended = long ? "longLines" : "always";
+    this.#report({ kind: "suspended", filter: filter.name, place: watched.place, lines: long ? "long" : "all" });
+  }
+}
