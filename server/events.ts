@@ -56,9 +56,12 @@ export function createEvents(log: Logger) {
   return {
     registry,
     log,
-    batchCommitted(result: "counted" | "duplicate" | "gap", rows: Readonly<Record<string, number>>): void {
+    batchCommitted(result: "counted" | "duplicate" | "gap"): void {
       batches.inc({ result });
-      for (const [weight, count] of Object.entries(rows)) failures.inc({ weight }, count);
+    },
+    /** Lines by what became of them. */
+    failuresCounted(lines: Readonly<Partial<Record<string, number>>>): void {
+      for (const [weight, count] of Object.entries(lines)) failures.inc({ weight }, count ?? 0);
     },
     decided(seconds: number): void {
       latency.observe(seconds);

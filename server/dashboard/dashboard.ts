@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type Context, Hono } from "hono";
 import { getCookie, setCookie } from "hono/cookie";
 import { secureHeaders } from "hono/secure-headers";
-import type { Desk, Principal } from "../http/desk.ts";
+import type { Desk, Principal } from "../desk/desk.ts";
 import { overview } from "./overview.ts";
 import { loginPage, page } from "./page.ts";
 import { createSessions } from "./session.ts";

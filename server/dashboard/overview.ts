@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { formatDurationMs } from "../../shared/durations.ts";
-import type { BanView, Desk, FailureView, FleetStatus, HostView, Principal } from "../http/desk.ts";
+import type { BanView, Desk, FailureView, FleetStatus, HostView, Principal } from "../desk/desk.ts";
 import type { Html } from "./page.ts";
 
 /** Rows that fit a screen; the API and the command line have the rest. */

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
-import type { Principal } from "../http/desk.ts";
+import type { Principal } from "../desk/desk.ts";
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 

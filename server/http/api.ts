@@ -1,5 +1,5 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Principal } from "./desk.ts";
+import type { Principal } from "../desk/desk.ts";
 import { invalidRequest } from "./problem.ts";
 
 export type Api = OpenAPIHono<{ Variables: { principal: Principal; requestId: string } }>;

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { bodyLimit } from "hono/body-limit";
+import type { Desk } from "../desk/desk.ts";
 import type { Logger } from "../logger.ts";
 import { type Api, newApi } from "./api.ts";
 import { requireToken } from "./auth.ts";
 import { banRoutes } from "./bans.ts";
-import type { Desk } from "./desk.ts";
 import { explainRoutes } from "./explain.ts";
 import { hostRoutes } from "./hosts.ts";
 import { problem, problemOf } from "./problem.ts";

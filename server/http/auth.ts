@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 import { Fleet2banError } from "../../shared/errors.ts";
-import { type Desk, mayAct, type Principal, type Role } from "./desk.ts";
+import { type Desk, mayAct, type Principal, type Role } from "../desk/desk.ts";
 import { problem } from "./problem.ts";
 
 /** Bearer tokens as RFC 6750 writes them; ours start with `f2b_`. */

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Desk } from "../desk/desk.ts";
 import { type Api, newApi } from "./api.ts";
 import { requireRole } from "./auth.ts";
-import type { Desk } from "./desk.ts";
 import { body, json, problems } from "./routes.ts";
 import { Ban, Duration, Net, PageParams, Ports, pageOf, Reason, Receipt, ScopeText } from "./schemas.ts";
 import { showBan } from "./views.ts";

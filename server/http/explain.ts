@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Desk } from "../desk/desk.ts";
 import { type Api, newApi } from "./api.ts";
-import type { Desk } from "./desk.ts";
 import { json, problems } from "./routes.ts";
 import { Ban, Net, Rule, Time } from "./schemas.ts";
 import { showExplanation } from "./views.ts";

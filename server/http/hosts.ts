@@ -1,6 +1,6 @@
 import { createRoute } from "@hono/zod-openapi";
+import type { Desk } from "../desk/desk.ts";
 import { type Api, newApi } from "./api.ts";
-import type { Desk } from "./desk.ts";
 import { json, problems } from "./routes.ts";
 import { Host, PageParams, pageOf } from "./schemas.ts";
 import { showHost } from "./views.ts";

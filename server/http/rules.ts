@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Desk, RuleKind } from "../desk/desk.ts";
 import { type Api, newApi } from "./api.ts";
 import { requireRole } from "./auth.ts";
-import type { Desk, RuleKind } from "./desk.ts";
 import { body, json, problems } from "./routes.ts";
 import { Duration, Net, PageParams, pageOf, Reason, Rule, TokenName } from "./schemas.ts";
 import { showRule } from "./views.ts";

@@ -4,7 +4,7 @@ import { parseDurationMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { banPortsMax, parseScope } from "../../shared/order.ts";
 import { tokenPattern } from "../../shared/subjects.ts";
-import { roles } from "./desk.ts";
+import { roles } from "../desk/desk.ts";
 
 /** Rows of one page: what one screen or one script step wants, and little enough to render at once. */
 export const pageLimitMax = 1000;

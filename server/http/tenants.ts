@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Desk, TenantView } from "../desk/desk.ts";
 import { type Api, newApi } from "./api.ts";
 import { requireRole } from "./auth.ts";
-import type { Desk, TenantView } from "./desk.ts";
 import { body, json, problems } from "./routes.ts";
 import { Time, TokenName, timeOf } from "./schemas.ts";
 

@@ -1,8 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { dayMs } from "../../shared/durations.ts";
+import type { ApiTokenView, Desk } from "../desk/desk.ts";
 import { type Api, newApi } from "./api.ts";
 import { requireRole } from "./auth.ts";
-import type { ApiTokenView, Desk } from "./desk.ts";
 import { body, json, problems } from "./routes.ts";
 import { Duration, RoleName, Time, TokenName, timeOf, timeOrNull } from "./schemas.ts";
 

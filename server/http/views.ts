@@ -1,4 +1,4 @@
-import type { BanView, Explanation, HostView, RuleView } from "./desk.ts";
+import type { BanView, Explanation, HostView, RuleView } from "../desk/desk.ts";
 import { timeOf, timeOrNull } from "./schemas.ts";
 
 /** The desk speaks milliseconds, the API RFC 3339: the one place where the two meet. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { BanRequest, Desk, Role } from "../../../server/desk/desk.ts";
 import { createApp } from "../../../server/http/app.ts";
-import type { BanRequest, Desk, Role } from "../../../server/http/desk.ts";
 import { openLogger } from "../../../server/logger.ts";
 import { Fleet2banError } from "../../../shared/errors.ts";
 

@@ -1,0 +1,76 @@
+import type { Scope } from "../../shared/order.ts";
+
+export type KnownHost = Readonly<{
+  host: string;
+  tenant: string;
+  publicKey: string;
+  state: "active" | "quarantined" | "revoked";
+  /** Receives orders and enforces none. */
+  observe: boolean;
+}>;
+
+/**
+ * Who belongs to the fleet and who is connected, in memory: the bus asks on every message and cannot wait for the
+ * database. The database stays the truth; `load` replaces everything.
+ */
+export class HostDirectory {
+  #hosts = new Map<string, KnownHost>();
+  #byKey = new Map<string, string>();
+  readonly #connected = new Set<string>();
+
+  load(hosts: readonly KnownHost[]): void {
+    this.#hosts = new Map(hosts.map((each) => [each.host, each]));
+    this.#byKey = new Map(hosts.map((each) => [each.publicKey, each.host]));
+    for (const host of this.#connected) if (!this.#hosts.has(host)) this.#connected.delete(host);
+  }
+
+  put(host: KnownHost): void {
+    this.#hosts.set(host.host, host);
+    this.#byKey.set(host.publicKey, host.host);
+  }
+
+  get(host: string): KnownHost | undefined {
+    return this.#hosts.get(host);
+  }
+
+  hostOfKey(publicKey: string): KnownHost | undefined {
+    return this.#hosts.get(this.#byKey.get(publicKey) ?? "");
+  }
+
+  /** undefined for hosts that are unknown or revoked: they get no answer. */
+  tenantOf(host: string): string | undefined {
+    const known = this.#hosts.get(host);
+    return known === undefined || known.state === "revoked" ? undefined : known.tenant;
+  }
+
+  setConnected(host: string, connected: boolean): void {
+    if (connected) this.#connected.add(host);
+    else this.#connected.delete(host);
+  }
+
+  isConnected(host: string): boolean {
+    return this.#connected.has(host);
+  }
+
+  /** Nobody's connection is known any more: the bus itself went away. */
+  forgetConnections(): void {
+    this.#connected.clear();
+  }
+
+  /** Connected hosts that hear this scope. */
+  listeners(scope: Scope): number {
+    if (scope === "fleet") return this.#connected.size;
+    const name = scope.slice(scope.indexOf(":") + 1);
+    if (scope.startsWith("host:")) return this.#connected.has(name) ? 1 : 0;
+    let count = 0;
+    for (const host of this.#connected) if (this.#hosts.get(host)?.tenant === name) count += 1;
+    return count;
+  }
+
+  /** `host:h1` as people write it: `host:a/h1`. */
+  showScope(scope: Scope): string {
+    if (!scope.startsWith("host:")) return scope;
+    const host = scope.slice("host:".length);
+    return `host:${this.#hosts.get(host)?.tenant ?? "?"}/${host}`;
+  }
+}

@@ -1,0 +1,71 @@
+import { messageOf } from "../../shared/errors.ts";
+import { decodeMessage, StatusReport } from "../../shared/fleet-messages.ts";
+import type { Events } from "../events.ts";
+import type { HostReport } from "../store/hosts.ts";
+import type { HostDirectory } from "./host-directory.ts";
+
+/** Ten thousand agents report every few seconds: their reports go to the database together. */
+const writeEveryMs = 500;
+
+export type StatusParts = Readonly<{
+  directory: HostDirectory;
+  record: (reports: readonly HostReport[]) => Promise<void>;
+  /** The order publisher looks whether the host is behind. */
+  notice: (host: string, report: StatusReport) => void;
+  events: Events;
+  now: () => number;
+}>;
+
+export type StatusReports = AsyncDisposable & Readonly<{ receive(host: string, payload: Uint8Array): void }>;
+
+/** Takes what agents say of themselves: proof of arrival, versions, problems. The last report of a host is the one that counts. */
+export function collectStatusReports(parts: StatusParts): StatusReports {
+  let pending = new Map<string, HostReport>();
+  let writing: Promise<void> = Promise.resolve();
+  const write = (): void => {
+    if (pending.size === 0) return;
+    const reports = [...pending.values()];
+    pending = new Map();
+    writing = writing
+      .then(() => parts.record(reports))
+      .catch((error: unknown) => parts.events.log.warn({ problem: messageOf(error) }, "could not write host reports"));
+  };
+  const timer = setInterval(write, writeEveryMs);
+  return {
+    receive(host, payload) {
+      const known = parts.directory.get(host);
+      if (known === undefined || known.state === "revoked") {
+        parts.events.refused("stranger", { host });
+        return;
+      }
+      const report = decodeMessage(StatusReport, payload, `status of ${host}`);
+      parts.directory.setConnected(host, true);
+      parts.notice(host, report);
+      pending.set(host, toRecord(host, known.tenant, report, parts.now()));
+      for (const refused of report.refused) parts.events.refused("order_refused_by_host", { host, ...refused });
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      write();
+      await writing;
+    },
+  };
+}
+
+function toRecord(host: string, tenant: string, report: StatusReport, nowMs: number): HostReport {
+  const revisionOf = (scope: string) => report.scopes.find((each) => each.scope === scope)?.revision ?? 0;
+  const fleet = report.scopes.find((each) => each.scope === "fleet");
+  return {
+    host,
+    atMs: nowMs,
+    version: report.version,
+    firewall: report.firewall,
+    enforcing: report.enforcing,
+    clockSkewMs: Math.max(-2_000_000_000, Math.min(2_000_000_000, Math.round(report.atMs - nowMs))),
+    ...(fleet === undefined ? {} : { orderEpoch: fleet.epoch, setHash: fleet.hash }),
+    fleetRevision: revisionOf("fleet"),
+    tenantRevision: revisionOf(`tenant:${tenant}`),
+    hostRevision: revisionOf(`host:${host}`),
+    problems: report.problems,
+  };
+}
