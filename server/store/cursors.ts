@@ -73,3 +73,14 @@ export async function saveCursors(sql: Sql, cursors: Cursors, nowMs: number): Pr
     [newLives, epochsMaxPerHost],
   );
 }
+
+export async function pruneCursors(sql: Sql, beforeMs: number): Promise<void> {
+  // The life a host is living now stays, however long the host has been silent.
+  await sql.rows(
+    `delete from agent_cursors using (
+       select host, epoch, row_number() over (partition by host order by updated_ms desc, epoch) as place
+       from agent_cursors) as old
+     where old.place > 1 and updated_ms < $1 and agent_cursors.host = old.host and agent_cursors.epoch = old.epoch`,
+    [beforeMs],
+  );
+}

@@ -124,3 +124,14 @@ export async function startOrderEpoch(sql: Sql, nowMs: number): Promise<number> 
   await sql.rows("update meta set value = to_jsonb($1::bigint) where key = 'orderEpoch'", [epoch]);
   return epoch;
 }
+
+/** Forgets orders from before, but never the last one of a scope. @returns how many */
+export async function pruneOrders(sql: Sql, beforeMs: number): Promise<number> {
+  const rows = await sql.rows<{ count: number }>(
+    `with gone as (delete from orders using scopes
+       where orders.at_ms < $1 and scopes.scope = orders.scope and orders.revision < scopes.revision returning 1)
+     select count(*) as count from gone`,
+    [beforeMs],
+  );
+  return rows[0]?.count ?? 0;
+}

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { and, asc, count, eq, gt, isNull, or, sql as text } from "drizzle-orm";
+import { and, asc, count, eq, gt, isNull, lt, or, sql as text } from "drizzle-orm";
 import { minuteMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { apiTokens, type Role } from "./schema-admin.ts";
@@ -146,4 +146,8 @@ export async function findEnrollmentToken(
     .from(enrollmentTokens)
     .where(and(eq(enrollmentTokens.hash, hashOf(secret)), gt(enrollmentTokens.untilMs, nowMs)));
   return row;
+}
+
+export async function pruneEnrollmentTokens(sql: Sql, beforeMs: number): Promise<void> {
+  await sql.db.delete(enrollmentTokens).where(lt(enrollmentTokens.untilMs, beforeMs));
 }

@@ -1,0 +1,48 @@
+import { dayMs } from "../../shared/durations.ts";
+import { horizonsOf } from "../domain/policy.ts";
+import { pruneAudit } from "../store/audit.ts";
+import { pruneBans, pruneStopped } from "../store/bans.ts";
+import { pruneCursors } from "../store/cursors.ts";
+import { dropFailureDays } from "../store/failures.ts";
+import { pruneLocalBans } from "../store/local-bans.ts";
+import { pruneOrders } from "../store/orders.ts";
+import { currentPolicy } from "../store/policies.ts";
+import type { Sql } from "../store/sql.ts";
+import { pruneEnrollmentTokens } from "../store/tokens.ts";
+
+/**
+ * How long each kind of personal data is kept. The policy may need failures and bans for longer: what it still judges
+ * by is never forgotten before.
+ */
+export const retention = {
+  /** Raw evidence, with its sample lines. */
+  failuresMs: 7 * dayMs,
+  /** Refused and decided bans, hosts' own ended bans. */
+  incidentsMs: 30 * dayMs,
+  /** The ladder's last rung looks back so far. */
+  bansMs: 180 * dayMs,
+  auditMs: 365 * dayMs,
+  /** An agent that was away for longer gets a snapshot. */
+  ordersMs: 7 * dayMs,
+  /** A batch of an older life of an agent is not delivered any more. */
+  cursorsMs: 30 * dayMs,
+} as const;
+
+export type Pruned = Readonly<Record<"failureDays" | "stopped" | "localBans" | "bans" | "audit" | "orders", number>>;
+
+/** Forgets what is older than its retention. May run at any time and as often as one likes. */
+export async function prune(sql: Sql, nowMs: number): Promise<Pruned> {
+  const { policy } = await currentPolicy(sql);
+  const needed = horizonsOf(policy);
+  const failures = await dropFailureDays(sql, nowMs - Math.max(retention.failuresMs, needed.failuresMs));
+  await pruneCursors(sql, nowMs - retention.cursorsMs);
+  await pruneEnrollmentTokens(sql, nowMs - retention.incidentsMs);
+  return {
+    failureDays: failures.length,
+    stopped: await pruneStopped(sql, nowMs - Math.max(retention.incidentsMs, needed.failuresMs)),
+    localBans: await pruneLocalBans(sql, nowMs - retention.incidentsMs),
+    bans: await pruneBans(sql, nowMs - Math.max(retention.bansMs, needed.bansMs)),
+    audit: await pruneAudit(sql, nowMs - retention.auditMs),
+    orders: await pruneOrders(sql, nowMs - retention.ordersMs),
+  };
+}

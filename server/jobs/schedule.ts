@@ -1,0 +1,66 @@
+import { type ScheduledTask, schedule, setLogger } from "node-cron";
+import type { JudgeWriter } from "../ingest/judge-writer.ts";
+import { tick } from "../ingest/tick.ts";
+import type { Logger } from "../logger.ts";
+import type { Sql } from "../store/sql.ts";
+import { prune } from "./prune.ts";
+
+export type JobsOptions = Readonly<{ writer: JudgeWriter; sql: Sql; now: () => number; log: Logger }>;
+type Job = Readonly<{ name: string; when: string; run: (nowMs: number) => Promise<unknown> }>;
+
+/** Everything that happens by the clock, and when. A job that is still running when it is due again is left alone. */
+export function startJobs({ writer, sql, now, log }: JobsOptions): AsyncDisposable {
+  const jobs: readonly Job[] = [
+    { name: "expire", when: "* * * * * *", run: () => tick(writer) },
+    // At night, and not on the full hour, when everybody's jobs run.
+    {
+      name: "prune",
+      when: "0 17 3 * * *",
+      run: async (nowMs) => log.info({ ...(await prune(sql, nowMs)) }, "forgot what is older than its retention"),
+    },
+  ];
+  setLogger(quietLogger(log));
+  const running = new Set<Promise<void>>();
+  const tasks = jobs.map((job) => scheduleJob(job, now, log, running));
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const task of tasks) await task.destroy();
+      // What has begun ends before the store is closed under it.
+      await Promise.all(running);
+    },
+  };
+}
+
+function scheduleJob(
+  { name, when, run }: Job,
+  now: () => number,
+  log: Logger,
+  running: Set<Promise<void>>,
+): ScheduledTask {
+  let isFailing = false;
+  const attempt = async (): Promise<void> => {
+    try {
+      await run(now());
+      if (isFailing) log.info({ job: name }, "a job works again");
+      isFailing = false;
+    } catch (error) {
+      // Once per failure, not once per second.
+      if (!isFailing) log.error({ err: error, job: name }, "a job failed, it is tried again when it is next due");
+      isFailing = true;
+    }
+  };
+  const tracked = async (): Promise<void> => {
+    const attempted = attempt();
+    running.add(attempted);
+    await attempted;
+    running.delete(attempted);
+  };
+  return schedule(when, tracked, { name, noOverlap: true, timezone: "UTC" });
+}
+
+/** node-cron writes coloured lines of its own unless it is given a logger; a skipped run of a busy second is no news. */
+function quietLogger(log: Logger) {
+  const debug = (message: string | Error, error?: Error): void =>
+    log.debug({ err: error, cron: String(message) }, "cron said");
+  return { info: debug, warn: debug, error: debug, debug };
+}
