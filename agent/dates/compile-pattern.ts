@@ -2,7 +2,7 @@ import type { CompilePython } from "./template.ts";
 
 /**
  * Our own templates use nothing on which Python and V8 differ but the spelling of named groups and the Unicode of
- * `\w`, so they need no translator: it stays out of memory until a filter brings a date pattern of its own.
+ * `\w`, so two replacements do for them what the translator does for a filter's pattern.
  */
 export const compileBuiltIn: CompilePython = (source, { ignoreCase }) => {
   const spelled = source

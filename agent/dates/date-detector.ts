@@ -1,4 +1,5 @@
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
+import { compilePython } from "../filters/python-regex.ts";
 import { compileBuiltIn } from "./compile-pattern.ts";
 import { defaultPatterns, defaultTemplates, fastPatterns } from "./default-templates.ts";
 import { type FastForm, iso8601Form, syslogForm } from "./fast-forms.ts";
@@ -30,7 +31,7 @@ export type DateSettings = Readonly<{
   datePattern: string | null;
   /** For dates without a zone; null = this machine's zone, as `TZ` says. */
   timezone: string | null;
-  /** Needed for patterns other than the defaults: they are Python regexes. */
+  /** For patterns other than the defaults: they are Python regexes. */
   compile?: CompilePython;
   /** The last year a date may have (by decade); three ahead of now unless told. */
   latestYear?: number;
@@ -70,7 +71,7 @@ function readTemplates(settings: DateSettings, latestYear: number): readonly Dat
   const lines = (settings.datePattern ?? "").split("\n").map((line) => line.trim());
   for (const pattern of lines.filter((line) => line !== "")) {
     try {
-      for (const template of readPattern(pattern, settings.compile ?? compileBuiltIn, latestYear)) {
+      for (const template of readPattern(pattern, settings.compile ?? compilePython, latestYear)) {
         if (!templates.has(template.name)) templates.set(template.name, template);
       }
     } catch (cause) {

@@ -1,5 +1,5 @@
 import { formatShort, parseNet } from "../../shared/address.ts";
-import type { FoundFailure } from "./failure.ts";
+import type { FoundFailure } from "../filters/found-failure.ts";
 
 /** One standing ban of one jail. `untilMs` null = for ever. */
 export type Ban = Readonly<{ id: string; net: string | null; startMs: number; untilMs: number | null }>;

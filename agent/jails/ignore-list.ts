@@ -1,8 +1,8 @@
 import { type Net, parseNet } from "../../shared/address.ts";
 import { CidrTable } from "../../shared/cidr-table.ts";
 import { minuteMs, secondMs } from "../../shared/durations.ts";
+import type { FoundFailure } from "../filters/found-failure.ts";
 import type { JailSettings } from "../settings/jail-settings.ts";
-import type { FoundFailure } from "./failure.ts";
 import { type IgnoreEntry, parseIgnoreEntry, parseIgnoreFile } from "./ignore-entries.ts";
 
 export type IgnoreSettings = Pick<JailSettings, "ignoreSelf" | "ignoreIp" | "ignoreCommand" | "ignoreCache">;
@@ -153,6 +153,6 @@ function cacheKey(pattern: string, found: FoundFailure): string {
     if (name === "ip" || name === "ip-host") return found.ip ?? found.id;
     if (name === "fid") return found.id;
     if (name === "F-USER") return found.user ?? "";
-    return name.startsWith("F-") ? (found.data[name.slice(2).toLowerCase()] ?? "") : tag;
+    return name.startsWith("F-") ? (found.data.get(name.slice(2).toLowerCase()) ?? "") : tag;
   });
 }

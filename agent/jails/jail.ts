@@ -1,10 +1,10 @@
 import { secondMs } from "../../shared/durations.ts";
+import type { FoundFailure } from "../filters/found-failure.ts";
 import type { JailSettings } from "../settings/jail-settings.ts";
 import type { BanHistories } from "./ban-history.ts";
 import { type Ban, createBanRegistry, netOf } from "./ban-registry.ts";
 import { banTimeOf } from "./ban-time.ts";
 import { createFailureCounter } from "./count-failures.ts";
-import type { FoundFailure } from "./failure.ts";
 import type { IgnoredBy, IgnoreList } from "./ignore-list.ts";
 import { restoredBan, type StoredBan } from "./restore-ban.ts";
 
@@ -40,7 +40,7 @@ export type BanDecision = Readonly<{
   earlierBans: number;
   failures: number;
   lines: readonly string[];
-  data: Readonly<Record<string, string>>;
+  data: ReadonlyMap<string, string>;
   /** Not new: from the store after a restart. */
   restored: boolean;
 }>;
@@ -186,7 +186,7 @@ export function createJail(rules: JailRules, parts: JailParts) {
         earlierBans: stored.earlierBans,
         failures: stored.lines.length,
         lines: stored.lines,
-        data: {},
+        data: new Map(),
         restored: true,
       };
     },
@@ -209,5 +209,5 @@ function isLater(untilMs: number | null, thanMs: number | null): boolean {
 }
 
 function manual(id: string, lines: readonly string[], nowMs: number): FoundFailure {
-  return { id, ip: null, atMs: nowMs, user: null, count: 1, lines, data: {} };
+  return { id, ip: null, name: null, atMs: nowMs, user: null, users: null, count: 1, lines, data: new Map() };
 }

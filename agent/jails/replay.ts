@@ -1,6 +1,6 @@
 import { hourMs, secondMs } from "../../shared/durations.ts";
+import type { FoundFailure } from "../filters/found-failure.ts";
 import { createBanHistory } from "./ban-history.ts";
-import type { FoundFailure } from "./failure.ts";
 import type { IgnoreList } from "./ignore-list.ts";
 import { createJail, type JailRules } from "./jail.ts";
 

@@ -1,4 +1,4 @@
-import type { FoundFailure } from "../../../agent/jails/failure.ts";
+import type { FoundFailure } from "../../../agent/filters/found-failure.ts";
 import type { JailRules } from "../../../agent/jails/jail.ts";
 import type { BanTimeIncrement } from "../../../agent/settings/jail-settings.ts";
 
@@ -27,11 +27,13 @@ export const increment = (changes: Partial<BanTimeIncrement> = {}): BanTimeIncre
 export const failedAt = (seconds: number, id = "192.0.2.1", line = `line ${seconds}`): FoundFailure => ({
   id,
   ip: id,
+  name: null,
   atMs: seconds * secondMs,
   user: null,
+  users: null,
   count: 1,
   lines: [line],
-  data: {},
+  data: new Map(),
 });
 
 /** An ignore list that spares nobody. */
