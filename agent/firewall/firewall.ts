@@ -21,7 +21,7 @@ export type FirewallBackend = Readonly<{
    * @throws Fleet2banError `unavailable` when nothing can be applied because our table is gone or the tool fails
    */
   apply(change: FirewallChange): Promise<ApplyResult>;
-  /** Everything as `setup` says and then the whole wanted set, in place of whatever is there. */
+  /** Everything as `setup` says and then the whole wanted set, in place of whatever is there. Reads `wanted` before it waits for anything. */
   replaceAll(wanted: Iterable<Element>, setup: FirewallSetup): Promise<ApplyResult>;
   /** Cheap. `missing`: our table is gone (a foreign flush); `tampered`: it is not as we made it. */
   health(): Promise<Health>;
