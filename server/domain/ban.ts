@@ -34,7 +34,7 @@ export function propose(state: State, proposal: Proposal, decisions: Decision[],
     }
     decisions.push(decision);
   };
-  const forbidden = state.lists.whyNever(net) ?? whyAllowed(state, net, scope);
+  const forbidden = whyForbidden(state, net, scope);
   if (forbidden !== undefined) return stop("refused", forbidden);
   if (scope === "fleet" && !released && state.brake.isOn(state.clockMs)) {
     const limit = state.policy.limits.fleetBansPerMinute;
@@ -99,10 +99,13 @@ export function whyRefused(state: State, net: Net, scope: Scope): string | undef
   if (net.prefix < widest) {
     return `${formatNet(net)} is wider than /${widest} (limits.widestBan); a second admin must approve it`;
   }
-  return state.lists.whyNever(net) ?? whyAllowed(state, net, scope);
+  return whyForbidden(state, net, scope);
 }
 
-function whyAllowed(state: State, net: Net, scope: Scope): string | undefined {
+/** Why the lists forbid this ban; undefined when they do not. */
+export function whyForbidden(state: State, net: Net, scope: Scope): string | undefined {
+  const never = state.lists.whyNever(net);
+  if (never !== undefined) return never;
   const allows = scope === "fleet" ? state.lists.fleetAllows : allowsOf(state, scope);
   if (allows?.covers(net) !== true) return undefined;
   return `${formatNet(net)} is allowed for ${scope}; take the allow back first`;

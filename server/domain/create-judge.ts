@@ -1,4 +1,4 @@
-import { banByHand, forgetOld, lift, release, whyRefused } from "./ban.ts";
+import { banByHand, forgetOld, lift, release, whyForbidden, whyRefused } from "./ban.ts";
 import { explain } from "./explain.ts";
 import { judgeFailure } from "./failure.ts";
 import type { Decision, Fact, Judge, Memory, Outcome, Weight } from "./judge.ts";
@@ -35,7 +35,7 @@ export function createJudge(policy: Policy, past?: Readonly<{ memory: Memory; no
     },
     whyRefused: (net, scope) => whyRefused(state, readNet(net), scope),
     explain: (address, nowMs) => explain(state, address, Math.max(state.clockMs, nowMs)),
-    held: () => state.brake.held(),
+    held: () => state.brake.held().filter((held) => whyForbidden(state, readNet(held.net), held.scope) === undefined),
     size: () => ({
       subjects: state.windows.size,
       bans: state.bans.count,

@@ -18,7 +18,7 @@ export function explain(state: State, text: string, nowMs: number): Explanation 
     throw new Fleet2banError("invalid", `"${text}" is not an address; write 192.0.2.1 or 2001:db8::1`);
   }
   const net = subjectOf(address, state.policy.ipv6Prefix);
-  const tenants = [...state.tenants.all()];
+  const tenants = [...state.tenants.all()].toSorted((one, other) => (one.name < other.name ? -1 : 1));
   const windows = tenants.flatMap((tenant) => windowsOf(state, tenant, net, nowMs));
   const involved = new Set<Scope>(["fleet", ...windows.map((window): Scope => `tenant:${window.tenant}`)]);
   for (const ban of state.bans.of(net)) if (!ban.scope.startsWith("host:")) involved.add(ban.scope);
@@ -55,7 +55,7 @@ function bansOf(state: State, address: Net): readonly RememberedBan[] {
 
 function windowsOf(state: State, tenant: Tenant, net: Net, nowMs: number): readonly WindowExplanation[] {
   const coveredUntilMs = state.bans.coveredUntilMs(net, tenant.scope);
-  return state.windows.open(tenant.number, net, coveredUntilMs, nowMs).map((window) => {
+  const windows = state.windows.open(tenant.number, net, coveredUntilMs, nowMs).map((window): WindowExplanation => {
     const jail = window.jail === null ? null : state.jails.nameOf(window.jail);
     const spreadHosts = state.policy.spread?.hosts ?? 0;
     return {
@@ -68,6 +68,8 @@ function windowsOf(state: State, tenant: Tenant, net: Net, nowMs: number): reado
       newestMs: window.newestMs,
     };
   });
+  // By jail, the spread last.
+  return windows.toSorted((one, other) => ((one.jail ?? "~") < (other.jail ?? "~") ? -1 : 1));
 }
 
 function nextOf(state: State, net: Net, scope: Scope, nowMs: number): Explanation["next"][number] {

@@ -129,7 +129,7 @@ export type Judge = Readonly<{
   whyRefused(net: string, scope: Scope): string | undefined;
   /** Everything an admin asks about one address: what stands, what is counted, what would happen next. */
   explain(address: string, nowMs: number): Explanation;
-  /** What the brake holds, oldest first. */
+  /** What the brake holds, oldest first, without what an allow or a never forbids by now. */
   held(): readonly StoppedDecision[];
   size(): Readonly<{ subjects: number; bans: number; standing: number; held: number }>;
 }>;
@@ -154,7 +154,7 @@ export type Memory = Readonly<{
    * tenant's failures of `net` dated up to `atMs` no longer count. (A ban settles by itself.)
    */
   settled: Iterable<Readonly<{ tenant: string; net: string; atMs: number }>>;
-  /** `held` decisions neither released nor dropped, and with no later ban of the same net and scope. */
+  /** The last `held` decision of each net and scope, unless it was released or dropped or a ban of both came later. */
   held: Iterable<StoppedDecision>;
   /** The greatest ban id ever given, also of bans that are forgotten by now; 0 when there was none. */
   lastBanId: number;
@@ -178,6 +178,7 @@ export type RememberedBan = Readonly<{
 
 export type RememberedFailure = Readonly<{
   weight: "fleet" | "tenant";
+  /** The date it counted at: its own, or that of its arrival when it came from the future. Rows may add up per second. */
   atMs: number;
   tenant: string;
   host: string;

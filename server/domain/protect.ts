@@ -1,4 +1,4 @@
-import { contains, type Net, overlaps, parseNet } from "../../shared/address.ts";
+import type { Net } from "../../shared/address.ts";
 import { lift } from "./ban.ts";
 import type { Decision } from "./judge.ts";
 import type { State } from "./state.ts";
@@ -16,7 +16,6 @@ export function allow(state: State, net: Net, tenantName: string | null, add: bo
   for (const ban of state.bans.standingIn(net, false)) {
     if (ban.scope === scope) lift(state, ban, state.clockMs, "allowed", decisions);
   }
-  dropHeld(state, (held) => scope === "fleet" && contains(net, held));
 }
 
 /** Adds a never or takes it back. A new one lifts every ban that shares an address with it, whoever made it. */
@@ -27,12 +26,4 @@ export function never(state: State, net: Net, add: boolean, decisions: Decision[
   }
   state.lists.addNever(net);
   for (const ban of state.bans.standingIn(net, true)) lift(state, ban, state.clockMs, "allowed", decisions);
-  dropHeld(state, (held) => overlaps(net, held));
-}
-
-function dropHeld(state: State, isCovered: (held: Net) => boolean): void {
-  for (const { net: text, scope } of state.brake.held()) {
-    const net = parseNet(text);
-    if (net !== undefined && isCovered(net)) state.brake.take(text, scope);
-  }
 }

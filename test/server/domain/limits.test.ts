@@ -61,7 +61,7 @@ test("a held subject's stragglers are answered, its next attack is judged anew",
   assert.deepEqual(kinds(told), ["ban", "held", "ban"]);
 });
 
-test("an allow or a never forgets what is held of it", () => {
+test("an allow or a never hides what is held of it, and a release is refused", () => {
   const judge = createJudge(parsePolicy(brake(0), "policy"));
   decide(judge, [incident(0, address(1)), incident(0, address(2)), incident(0, address(3))]);
   decide(judge, [event(1, "allow", { net: address(1) }), event(1, "never", { net: address(2) })]);
@@ -69,6 +69,8 @@ test("an allow or a never forgets what is held of it", () => {
     judge.held().map((held) => held.net),
     ["198.51.100.3/32"],
   );
+  const [refused] = decide(judge, [event(2, "release", { net: address(1), scope: "fleet" })]);
+  assert.equal(refused?.kind, "refused");
 });
 
 test("a host that accuses more subjects in a minute than the limit is quarantined: evidence only from then on", () => {
