@@ -6,7 +6,7 @@ import { tokenPattern } from "./subjects.ts";
 export const EnrollmentToken = z.object({
   v: z.literal(1),
   /** Names the token on the bus and in the database; not a secret by itself. */
-  id: z.string().regex(/^[a-z0-9]{16,32}$/),
+  id: z.string().regex(/^[a-z0-9]{16,48}$/),
   url: z.string().min(1).max(512),
   /** Certificate authority of the bus in PEM; null = the system's authorities, or no TLS. */
   ca: z.string().max(8192).nullable(),

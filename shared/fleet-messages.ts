@@ -33,7 +33,9 @@ export const SyncRequest = z.object({
       ScopePosition.extend({
         /** The agent's set is wrong whatever its revision says: it needs a snapshot. */
         damaged: z.boolean().optional(),
-        chunk: z.object({ revision: z.int().nonnegative(), index: z.int().positive() }).optional(),
+        chunk: z
+          .object({ epoch: z.int().positive(), revision: z.int().nonnegative(), index: z.int().positive() })
+          .optional(),
       }),
     )
     .min(1)

@@ -44,11 +44,15 @@ export class ScopeFrames {
     return frames;
   }
 
-  /** Chunk `index` of the snapshot at `revision`, or the first of a current one when that is wanted or the other is gone. */
-  chunk(context: FrameContext, wanted?: Readonly<{ revision: number; index: number }>): Buffer {
+  /**
+   * Chunk `index` of the snapshot at `revision`, or the first of a current one when that is wanted or the other is gone.
+   *
+   * @param least  the asker takes no snapshot of an earlier revision
+   */
+  chunk(context: FrameContext, least: number, wanted?: Readonly<{ revision: number; index: number }>): Buffer {
     const held = this.#snapshots.find((each) => each.snapshot.revision === wanted?.revision);
     const index = held === undefined ? 0 : (wanted?.index ?? 0);
-    const { snapshot, chunks } = held ?? this.#current(context.nowMs);
+    const { snapshot, chunks } = held ?? this.#current(context.nowMs, least);
     const known = chunks[index];
     if (known !== undefined) return known;
     if (index >= chunks.length) return this.heartbeat(context);
@@ -68,10 +72,11 @@ export class ScopeFrames {
     return frame;
   }
 
-  #current(nowMs: number) {
+  #current(nowMs: number, least: number) {
     const latest = this.#snapshots.at(-1);
     const fresh = latest !== undefined && nowMs - latest.snapshot.madeMs < snapshotAgeMaxMs;
-    if (fresh && this.#log.since(latest.snapshot.revision) !== undefined) return latest;
+    if (fresh && latest.snapshot.revision >= least && this.#log.since(latest.snapshot.revision) !== undefined)
+      return latest;
     const snapshot = this.#log.snapshot(nowMs);
     const count = Math.max(1, Math.ceil(snapshot.standing.length / frameOrdersMax));
     const made = { snapshot, chunks: Array.from<Buffer | undefined>({ length: count }) };

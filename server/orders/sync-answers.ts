@@ -82,7 +82,9 @@ export class SyncAnswers implements AsyncDisposable {
       const knowsEpoch = position.epoch === epoch;
       const continues = knowsEpoch && position.damaged !== true && position.chunk === undefined;
       const delta = continues ? frames.since(position.revision, context) : undefined;
-      this.#send(host, delta ?? [frames.chunk(context, knowsEpoch ? position.chunk : undefined)]);
+      const least = knowsEpoch ? position.revision : 0;
+      const part = position.chunk?.epoch === epoch ? position.chunk : undefined;
+      this.#send(host, delta ?? [frames.chunk(context, least, part)]);
     }
   }
 

@@ -1,0 +1,235 @@
+import type { KeyObject } from "node:crypto";
+import { minuteMs, secondMs } from "../../shared/durations.ts";
+import { messageOf } from "../../shared/errors.ts";
+import {
+  encodeMessage,
+  reportedProblemsMax,
+  reportedRefusalsMax,
+  type StatusReport,
+} from "../../shared/fleet-messages.ts";
+import type { BanOrder, Order, Scope } from "../../shared/order.ts";
+import { decodeOrderFrame, type OrderFrame } from "../../shared/order-frame.ts";
+import type { Standing } from "../../shared/order-set.ts";
+import type { UpVerb } from "../../shared/subjects.ts";
+import type { Logger } from "../logger.ts";
+import { ScopeState } from "./scope-state.ts";
+
+/** What is kept over a restart. Epochs are numbers in text. */
+export type OrderStore = Readonly<{
+  load(nowMs: number): ReadonlyMap<Scope, OrderPlace & Readonly<{ standing: readonly Standing[] }>>;
+  apply(scope: Scope, place: OrderPlace, orders: readonly Order[]): void;
+  replace(scope: Scope, place: OrderPlace, standing: Iterable<Standing>): void;
+  drop(scope: Scope): void;
+}>;
+export type OrderPlace = Readonly<{ epoch: string; revision: number }>;
+
+export type OrderReceiverParts = Readonly<{
+  host: string;
+  tenant: string;
+  /** The coordinator's, from the credentials. */
+  orderKey: KeyObject;
+  store: OrderStore;
+  /** False when cut off. */
+  send: (verb: UpVerb, payload: Uint8Array) => boolean;
+  /** To be carried out, in this order; may repeat what was said before. */
+  onOrders: (scope: Scope, orders: readonly Order[]) => void;
+  /** Why this host will not carry out this ban (never-listed, too wide); undefined = it will. */
+  refuse: (order: BanOrder) => string | undefined;
+  status: () => Pick<StatusReport, "version" | "firewall" | "enforcing" | "problems">;
+  now: () => number;
+  random: () => number;
+  log: Logger;
+}>;
+
+/** An unanswered question is asked again after this, and then ever later. */
+const askAgainMs = { first: 2 * secondMs, longest: minuteMs } as const;
+/** Reports come at least this often … */
+const reportIntervalMs = minuteMs;
+/** … and at most this often. */
+const reportPauseMs = secondMs;
+/** Until the coordinator has said how far to spread, ask as one of a thousand would. */
+const spreadMsUnknown = secondMs;
+
+/**
+ * Follows the orders of the scopes this host obeys: the fleet's, its tenant's, its own. A frame counts only with the
+ * coordinator's signature; whatever is missing is asked for; what was carried out is reported.
+ */
+export class OrderReceiver implements Disposable {
+  readonly #parts: OrderReceiverParts;
+  readonly #scopes: ReadonlyMap<Scope, ScopeState>;
+  readonly #refused = new Map<string, StatusReport["refused"][number]>();
+  #askTimer: NodeJS.Timeout | undefined;
+  #askDelayMs: number = askAgainMs.first;
+  #reportTimer: NodeJS.Timeout | undefined;
+  #lastReportMs = Number.NEGATIVE_INFINITY;
+  #spreadMs: number = spreadMsUnknown;
+  #badFrames = 0;
+  #closed = false;
+
+  /** Restores what was known: `onOrders` is called with all that stood when the agent last ran. */
+  constructor(parts: OrderReceiverParts) {
+    this.#parts = parts;
+    const names: readonly Scope[] = ["fleet", `tenant:${parts.tenant}`, `host:${parts.host}`];
+    this.#scopes = new Map(names.map((name) => [name, new ScopeState(name)]));
+    for (const [scope, { epoch, revision, standing }] of parts.store.load(parts.now())) {
+      const state = this.#scopes.get(scope);
+      if (state === undefined) {
+        // This host has changed its tenant: the old one's bans are no longer its business.
+        parts.store.drop(scope);
+        continue;
+      }
+      state.restore(Number(epoch), revision, standing);
+      this.#carryOut(scope, standing);
+    }
+  }
+
+  /** Frames whose signature or form was wrong. */
+  get badFrames(): number {
+    return this.#badFrames;
+  }
+
+  /** The span over which this fleet's agents spread what they send at the same moment. */
+  get spreadMs(): number {
+    return this.#spreadMs;
+  }
+
+  inSync(): boolean {
+    return [...this.#scopes.values()].every((state) => state.inSync);
+  }
+
+  /** Revision and hash per scope, as reported. */
+  positions(): StatusReport["scopes"] {
+    return [...this.#scopes.values()].map(({ scope, epoch, set }) => ({
+      scope,
+      epoch,
+      revision: set.revision,
+      hash: set.hash,
+    }));
+  }
+
+  /** After each connect: frames may have been missed. */
+  connected(): void {
+    for (const state of this.#scopes.values()) state.doubt();
+    this.#askDelayMs = askAgainMs.first;
+    this.#ask(this.#spreadMs * this.#parts.random());
+    this.#report(this.#spreadMs * this.#parts.random());
+  }
+
+  /** The coordinator is back: whoever asked while it was away asks again. The payload is a heartbeat. */
+  hello(payload: Uint8Array): void {
+    if (this.#decode(payload) !== undefined) this.connected();
+  }
+
+  /** Anything the coordinator, or somebody pretending to be it, published to this host. */
+  receive(payload: Uint8Array): void {
+    const frame = this.#decode(payload);
+    const state = frame === undefined ? undefined : this.#scopes.get(frame.scope);
+    if (frame === undefined || state === undefined || this.#closed) return;
+    const { orders, saved, ask, ignored } = state.take(frame, this.#parts.now());
+    if (ignored !== null) {
+      this.#parts.log.warn({ scope: frame.scope, why: ignored, event: "frame_ignored" }, "ignored an order frame");
+    }
+    // The firewall first: a crash before the store has it only means that we ask for it once more.
+    this.#carryOut(frame.scope, orders);
+    this.#save(state, saved, orders);
+    if (saved !== "nothing") this.#report(frame.spreadMs * this.#parts.random());
+    if (ask === "now") this.#ask(0);
+    // A question is on its way already when a timer runs: it covers every scope.
+    else if (ask === "soon" && this.#askTimer === undefined) this.#ask(frame.spreadMs * this.#parts.random());
+    else if (this.inSync()) this.#stopAsking();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    clearTimeout(this.#askTimer);
+    clearTimeout(this.#reportTimer);
+  }
+
+  #decode(payload: Uint8Array): OrderFrame | undefined {
+    try {
+      const frame = decodeOrderFrame(payload, this.#parts.orderKey);
+      this.#spreadMs = frame.spreadMs;
+      return frame;
+    } catch (error) {
+      this.#badFrames += 1;
+      // The first of each ten thousand: whoever forges them may send very many.
+      if (this.#badFrames % 10_000 === 1) {
+        const fields = { problem: messageOf(error), badFrames: this.#badFrames, event: "frame_refused" };
+        this.#parts.log.error(fields, "refused an order frame");
+      }
+      return undefined;
+    }
+  }
+
+  #carryOut(scope: Scope, orders: readonly Order[]): void {
+    const accepted = orders.filter((order) => {
+      const key = `${scope} ${order.id}`;
+      if (order.kind === "unban") this.#refused.delete(key);
+      const why = order.kind === "ban" ? this.#parts.refuse(order) : undefined;
+      if (why === undefined) return true;
+      this.#refused.set(key, { scope, id: order.id, net: order.net, why });
+      this.#parts.log.warn({ scope, net: order.net, why, event: "ban_refused" }, "refused to carry out a ban");
+      return false;
+    });
+    if (accepted.length > 0) this.#parts.onOrders(scope, accepted);
+  }
+
+  #save(state: ScopeState, saved: "nothing" | "delta" | "snapshot", orders: readonly Order[]): void {
+    const place = { epoch: String(state.epoch), revision: state.set.revision };
+    if (saved === "delta") this.#parts.store.apply(state.scope, place, orders);
+    if (saved === "snapshot") this.#parts.store.replace(state.scope, place, state.set.entries());
+  }
+
+  #stopAsking(): void {
+    clearTimeout(this.#askTimer);
+    this.#askTimer = undefined;
+    this.#askDelayMs = askAgainMs.first;
+  }
+
+  #ask(delayMs: number): void {
+    clearTimeout(this.#askTimer);
+    if (this.#closed) return;
+    this.#askTimer = setTimeout(() => {
+      this.#askTimer = undefined;
+      const behind = [...this.#scopes.values()].filter((state) => !state.inSync);
+      const positions = behind.map(({ scope, epoch, set, damaged, awaited }) => ({
+        ...{ scope, epoch, revision: set.revision },
+        ...(damaged ? { damaged } : {}),
+        ...(awaited === undefined ? {} : { chunk: awaited }),
+      }));
+      // Cut off: `connected` asks afresh.
+      if (positions.length === 0 || !this.#parts.send("sync", encodeMessage({ v: 1, positions }))) return;
+      const waitMs = this.#askDelayMs * (1 + this.#parts.random());
+      this.#askDelayMs = Math.min(this.#askDelayMs * 2, askAgainMs.longest);
+      this.#ask(waitMs + this.#spreadMs);
+    }, delayMs);
+  }
+
+  /** Soon, but not more often than it is useful; and once in a while even when nothing happened. */
+  #report(delayMs: number): void {
+    clearTimeout(this.#reportTimer);
+    if (this.#closed) return;
+    const pauseMs = this.#lastReportMs + reportPauseMs - performance.now();
+    this.#reportTimer = setTimeout(
+      () => {
+        this.#lastReportMs = performance.now();
+        this.#sendReport();
+        this.#report(reportIntervalMs * (0.75 + this.#parts.random() / 2));
+      },
+      Math.max(delayMs, pauseMs),
+    );
+  }
+
+  #sendReport(): void {
+    const { problems, ...rest } = this.#parts.status();
+    const report: StatusReport = {
+      v: 1,
+      atMs: this.#parts.now(),
+      scopes: this.positions(),
+      refused: [...this.#refused.values()].slice(0, reportedRefusalsMax),
+      ...rest,
+      problems: problems.slice(0, reportedProblemsMax).map((problem) => problem.slice(0, 300)),
+    };
+    this.#parts.send("status", encodeMessage(report));
+  }
+}

@@ -1,0 +1,84 @@
+import { hourMs, minuteMs } from "../../shared/durations.ts";
+import type { AgentCredentials } from "../../shared/enrollment.ts";
+import { decodeMessage, JwtRenewal } from "../../shared/fleet-messages.ts";
+import type { Logger } from "../logger.ts";
+import { jwtSpanOf } from "./credentials.ts";
+
+export type RenewalParts = Readonly<{
+  credentials: AgentCredentials;
+  /** To the credentials file. */
+  save: (credentials: AgentCredentials) => void;
+  /** False when cut off. */
+  askForJwt: () => boolean;
+  reconnect: () => void;
+  now: () => number;
+  random: () => number;
+  log: Logger;
+}>;
+
+/** Credentials are renewed when half their life is over, a tenth earlier or later, so that a fleet does not do it at once. */
+const renewAt = { middle: 0.5, jitter: 0.1 } as const;
+const askAgainMs = 10 * minuteMs;
+/** The server ends a connection whose credentials end; coming back before that happens when it suits us. */
+const reconnectWithinMs = hourMs;
+/** Timers of Node overflow at 24.8 days. */
+const timerMsMax = 20 * 24 * hourMs;
+
+/** Keeps the agent's credentials fresh. They only ever say what the coordinator says again. */
+export class Renewal implements Disposable {
+  readonly #parts: RenewalParts;
+  #credentials: AgentCredentials;
+  #timer: NodeJS.Timeout | undefined;
+  #reconnectTimer: NodeJS.Timeout | undefined;
+
+  constructor(parts: RenewalParts) {
+    this.#parts = parts;
+    this.#credentials = parts.credentials;
+    this.#schedule();
+  }
+
+  get credentials(): AgentCredentials {
+    return this.#credentials;
+  }
+
+  /** The coordinator's answer. @throws Fleet2banError `invalid` */
+  receive(payload: Uint8Array): void {
+    const { jwt, tenant } = decodeMessage(JwtRenewal, payload, "renewed credentials");
+    jwtSpanOf(jwt);
+    if (tenant !== this.#credentials.tenant) {
+      this.#parts.log.warn(
+        { tenant, event: "tenant_changed" },
+        "this host has a new tenant; restart the agent to follow it",
+      );
+    }
+    this.#credentials = { ...this.#credentials, jwt, tenant };
+    this.#parts.save(this.#credentials);
+    this.#parts.log.info({ event: "jwt_renewed" }, "renewed the agent's credentials");
+    this.#schedule();
+    clearTimeout(this.#reconnectTimer);
+    this.#reconnectTimer = setTimeout(this.#parts.reconnect, this.#parts.random() * reconnectWithinMs);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#reconnectTimer);
+  }
+
+  #schedule(): void {
+    const { issuedMs, endMs } = jwtSpanOf(this.#credentials.jwt);
+    if (endMs === null) return;
+    const part = renewAt.middle + (this.#parts.random() * 2 - 1) * renewAt.jitter;
+    this.#askIn(issuedMs + (endMs - issuedMs) * part - this.#parts.now());
+  }
+
+  #askIn(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#parts.askForJwt();
+        this.#askIn(askAgainMs);
+      },
+      Math.min(Math.max(delayMs, 0), timerMsMax),
+    );
+  }
+}
