@@ -15,6 +15,10 @@ const fail2banVersion = "1.1.1";
 export type LoadOptions = Readonly<{
   /** Only this jail, whether it is enabled or not. */
   jail?: string;
+  /** Jails that run although their configuration does not enable them. */
+  enable?: readonly string[];
+  /** The operator's own files over a shipped directory: an update then never touches what he wrote. */
+  overlayDir?: string;
   services?: ServicePorts;
   /** Whether the system keeps a journal that can stand in for log files that do not exist. */
   hasJournal?: boolean;
@@ -34,7 +38,7 @@ export function builtInConfigDir(): string {
  *         because then no jail can be trusted to be as its operator wrote it
  */
 export function loadSettings(configDir: string, options: LoadOptions = {}): Settings {
-  const files = new ConfigFiles(configDir);
+  const files = new ConfigFiles(configDir, options.overlayDir);
   const config = readJailConfig(files);
   const context: JailContext = {
     files,
@@ -47,7 +51,8 @@ export function loadSettings(configDir: string, options: LoadOptions = {}): Sett
   for (const name of config.sections.keys()) {
     if (name === "INCLUDES" || (options.jail !== undefined && options.jail !== name)) continue;
     try {
-      if (options.jail === undefined && !isEnabled(config, name)) continue;
+      const wanted = options.jail === name || options.enable?.includes(name) || isEnabled(config, name);
+      if (!wanted) continue;
       if (jails.length >= jailsMax) throw new Fleet2banError("invalid", `more than ${jailsMax} jails; disable some`);
       jails.push(loadJail(context, name));
     } catch (error) {
@@ -55,8 +60,13 @@ export function loadSettings(configDir: string, options: LoadOptions = {}): Sett
       broken.push({ name, problem: messageOf(error) });
     }
   }
-  if (options.jail !== undefined && jails.length + broken.length === 0) {
-    throw new Fleet2banError("not_found", `${files.dir}: there is no jail [${options.jail}]; "agent check" lists them`);
+  const named = options.jail === undefined ? (options.enable ?? []) : [options.jail];
+  for (const name of named) {
+    if (config.sections.has(name)) continue;
+    throw new Fleet2banError(
+      "invalid",
+      `${files.dir}: there is no jail [${name}]; add the section or correct the name`,
+    );
   }
   return { jails, broken, warnings: files.warnings };
 }

@@ -22,11 +22,14 @@ const filesMax = 500;
 export class ConfigFiles {
   readonly warnings: string[] = [];
   readonly #dir: string;
+  readonly #overlayDir: string | undefined;
   readonly #parsed = new Map<string, IniFile | undefined>();
   readonly #configs = new Map<string, Config | undefined>();
 
-  constructor(dir: string) {
+  /** @param overlayDir  a second directory whose files are laid over those of the first */
+  constructor(dir: string, overlayDir?: string) {
     this.#dir = resolve(dir);
+    this.#overlayDir = overlayDir === undefined ? undefined : resolve(overlayDir);
   }
 
   get dir(): string {
@@ -43,13 +46,16 @@ export class ConfigFiles {
   read(name: string): Config | undefined {
     const known = this.#configs.get(name);
     if (known !== undefined || this.#configs.has(name)) return known;
-    const config = this.#readLayers(resolve(this.#dir, name));
+    const dirs = this.#overlayDir === undefined ? [this.#dir] : [this.#dir, this.#overlayDir];
+    const config = this.#readLayers(dirs.map((dir) => resolve(dir, name)));
     this.#configs.set(name, config);
     return config;
   }
 
-  #readLayers(base: string): Config | undefined {
-    const layers = [`${base}.conf`, ...inDirectory(base, ".conf"), `${base}.local`, ...inDirectory(base, ".local")];
+  #readLayers(bases: readonly string[]): Config | undefined {
+    const layers = bases.flatMap((base) =>
+      [".conf", ".local"].flatMap((extension) => [base + extension, ...inDirectory(base, extension)]),
+    );
     const files = this.#withIncludes(
       layers.filter((file) => isFile(file)),
       [],

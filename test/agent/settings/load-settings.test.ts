@@ -1,0 +1,311 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { explainSettings, settingsAsJson } from "../../../agent/settings/explain-settings.ts";
+import type { JailSettings } from "../../../agent/settings/jail-settings.ts";
+import { type LoadOptions, loadFilter, loadSettings } from "../../../agent/settings/load-settings.ts";
+import { parsePorts, readServicePorts } from "../../../agent/settings/service-ports.ts";
+import { configDir } from "./oracle.ts";
+
+const filter = { "filter.d/f.conf": "[Definition]\nfailregex = ^bad <HOST>$\n" };
+const services = new Map([["ssh", 22]]);
+
+function load(jail: string, files: Record<string, string> = {}, options: LoadOptions = {}) {
+  using config = configDir({
+    ...filter,
+    "jail.conf": `[DEFAULT]\nenabled = true\nlogpath = /nowhere/x.log\n${jail}`,
+    ...files,
+  });
+  return loadSettings(config.dir, { services, hasJournal: false, ...options });
+}
+
+function loadOne(options: string, files: Record<string, string> = {}): JailSettings {
+  const { jails, broken } = load(`[a]\nfilter = f\n${options}`, files);
+  assert.deepEqual(broken, []);
+  const [jail] = jails;
+  assert.ok(jail);
+  return jail;
+}
+
+test("what a jail does not say is as fail2ban's engine has it", () => {
+  const { filter: read, warnings, ...jail } = loadOne("");
+  assert.deepEqual(read, {
+    name: "f",
+    prefRegex: null,
+    failRegex: ["^bad <HOST>$"],
+    ignoreRegex: [],
+    datePattern: null,
+    maxLines: 1,
+    dateless: false,
+  });
+  assert.deepEqual(jail, {
+    name: "a",
+    source: "file",
+    logPaths: [{ glob: "/nowhere/x.log", start: "head" }],
+    journalMatches: [],
+    logEncoding: "auto",
+    logTimezone: null,
+    maxRetry: 3,
+    maxMatches: 5,
+    findTimeMs: 600_000,
+    banTimeMs: 600_000,
+    increment: null,
+    ignoreSelf: true,
+    ignoreIp: [],
+    ignoreCommand: null,
+    ignoreCache: null,
+    useDns: "warn",
+    actions: [],
+  });
+  assert.match(warnings.join(), /nothing stops the banned/);
+});
+
+test("a ban of minus one lasts for ever", () => {
+  assert.equal(loadOne("bantime = -1\n").banTimeMs, null);
+});
+
+test("growing bans keep all that shapes them", () => {
+  const family =
+    "bantime.increment = true\nbantime.factor = 2*1.5\nbantime.multipliers = 1 24 168 720\nbantime.maxtime = 5w\nbantime.rndtime = 2m\nbantime.overalljails = yes\nbantime.formula = ban.Time * 2\n";
+  assert.deepEqual(loadOne(family).increment, {
+    factor: 3,
+    formula: "ban.Time * 2",
+    multipliers: [1, 24, 168, 720],
+    maxTimeMs: 5 * 7 * 86_400_000,
+    randomMs: 120_000,
+    overAllJails: true,
+  });
+  assert.equal(loadOne(family.replace("true", "false")).increment, null);
+});
+
+test("an ignore cache has a key, a size and a time", () => {
+  assert.deepEqual(loadOne('ignorecache = key="<F-USER>@<ip>", max-count=7, max-time=1m\n').ignoreCache, {
+    key: "<F-USER>@<ip>",
+    countMax: 7,
+    timeMs: 60_000,
+  });
+});
+
+test("a number that is none is fail2ban's default, with a warning that names the line", () => {
+  const jail = loadOne("maxretry = many\n");
+  assert.equal(jail.maxRetry, 3);
+  assert.match(jail.warnings.join("\n"), /jail\.conf:6: \[a\] maxretry: "many" is not a number/);
+});
+
+for (const [option, problem] of [
+  ["filter = nope\n", /jail\.conf:5: \[a\] filter: there is no filter .*filter\.d\/nope\.conf; add it/],
+  ["filter = f[x\n", /jail\.conf:5: \[a\] filter: expected "="/],
+  ["filter = f\nfindtime = soon\n", /jail\.conf:6: \[a\] findtime: "soon" is not a span/],
+  ["filter = f\nbantime = 0\n", /jail\.conf:6: \[a\] bantime: .*write a span/],
+  ["filter = f\naction = nope\n", /jail\.conf:6: \[a\] action: there is no action .*action\.d\/nope\.conf/],
+  ["filter = f\naction = c c\n", /jail\.conf:6: \[a\] action: "c" stands twice; give one of them its own actname/],
+  ["filter = f\nlogpath =\n", /jail\.conf:6: \[a\] logpath: is empty/],
+  ["filter = f\nfailregex =\n", /jail\.conf:6: \[a\] failregex: neither the jail nor the filter "f"/],
+  ["filter = f\nignoreip = %(nope)s\n", /jail\.conf:6: \[a\] ignoreip: refers to %\(nope\)s/],
+  ["filter = loop\n", /filter\.d\/loop: option "failregex" refers to itself/],
+  ["filter = torn\n", /filter\.d\/torn\.conf:2: "rubbish" has no "="/],
+] as const) {
+  test(`a broken jail says where and what to do, and the others run: ${option.split("\n").at(-2)}`, () => {
+    const { jails, broken } = load(`[a]\n${option}[b]\nfilter = f\n`, {
+      "action.d/c.conf": "[Definition]\nactionban = true\n",
+      "filter.d/loop.conf": "[Definition]\nfailregex = <x>\nx = <y>\ny = <x>\n",
+      "filter.d/torn.conf": "[Definition]\nrubbish\n",
+    });
+    assert.deepEqual(
+      jails.map((jail) => jail.name),
+      ["b"],
+    );
+    assert.deepEqual(
+      broken.map((jail) => jail.name),
+      ["a"],
+    );
+    assert.match(broken[0]?.problem ?? "", problem);
+  });
+}
+
+test("a jail configuration that does not parse stops everything: no jail could be trusted", () => {
+  assert.throws(() => load("[a]\nfilter = f\n", { "jail.local": "[a]\nfilter\n" }), {
+    code: "invalid",
+    message: /jail\.local:2: "filter" has no "="/,
+  });
+});
+
+test("a file that is not UTF-8 is left out with a warning", () => {
+  using config = configDir({ ...filter, "jail.conf": "[a]\nfilter = f\nenabled = true\nlogpath = /x\n" });
+  writeFileSync(`${config.dir}/jail.local`, Buffer.from([0x5b, 0x61, 0x5d, 0xff]));
+  const settings = loadSettings(config.dir, { services, hasJournal: false });
+  assert.equal(settings.jails.length, 1);
+  assert.match(settings.warnings.join(), /jail\.local: is not UTF-8/);
+});
+
+test("a directory without jails is refused by name", () => {
+  using config = configDir({ "filter.d/f.conf": "" });
+  assert.throws(() => loadSettings(config.dir), { code: "invalid", message: /has no jail\.conf or jail\.local/ });
+});
+
+const iptables = {
+  "action.d/iptables-multiport.conf":
+    "[Definition]\ntype = multiport\nactionban = x <port>\n[Init]\nport = ssh\nblocktype = REJECT --with x\n[Init?family=inet6]\nblocktype = REJECT\n",
+  "action.d/iptables-allports.conf": "[Definition]\ntype = allports\n[Init]\nport = ssh\nblocktype = DROP\n",
+};
+
+for (const [action, ports, verdict] of [
+  ["iptables-multiport", [22], "reject"],
+  ['iptables-multiport[port="ssh,2222", blocktype=DROP]', [22, 2222], "drop"],
+  ['iptables-multiport[port="0:65535"]', null, "reject"],
+  ["iptables-multiport[type=allports]", null, "reject"],
+  ["iptables-allports", null, "drop"],
+  ["nftables-multiport[port=ssh]", [22], null],
+  ["ufw[port=ssh, blocktype=reject]", null, "reject"],
+  ['firewallcmd-ipset[port=ssh, actiontype="<allports>", allports=any]', null, null],
+  ["shorewall[blocktype=logdrop]", null, null],
+  ["route[blocktype=blackhole]", null, "drop"],
+] as const) {
+  test(`our firewall does what this action asks for: ${action}`, () => {
+    const [name] = action.split("[");
+    const [found, ...more] = loadOne(`action = ${action}\n`, iptables).actions;
+    assert.deepEqual(more, []);
+    assert.deepEqual(found, { kind: "firewall", name, ports, verdict });
+  });
+}
+
+test("an action of the operator's own stays a command with all its options", () => {
+  const jail = loadOne("maxretry = 4\naction = mail[dest=me]\n", {
+    "action.d/mail.conf":
+      "[Definition]\nactionban = send <dest> <ip> <maxretry> <sort> <name> <bantime> <matches>\n[Init]\nsort = four\n[Init?family=inet6]\nsort = six\n",
+  });
+  assert.deepEqual(jail.actions, [
+    {
+      kind: "command",
+      name: "mail",
+      options: {
+        actionban: "send me <ip> 4 <sort> a <bantime> <matches>",
+        dest: "me",
+        actname: "mail",
+        name: "a",
+        sort: "four",
+        "sort?family=inet6": "six",
+      },
+    },
+  ]);
+});
+
+test("a Python action is left out with a sentence, and the jail runs", () => {
+  const jail = loadOne("action = smtp.py[dest=me]\n  ufw\n");
+  assert.deepEqual(
+    jail.actions.map((action) => action.name),
+    ["ufw"],
+  );
+  assert.match(jail.warnings.join("\n"), /\[a\] action: "smtp\.py" is a Python plug-in.*left out/);
+});
+
+test("ports that cannot be listed become every port, with a warning", () => {
+  assert.deepEqual(parsePorts("ssh, 8080:8082", services).ports, null);
+  assert.match(parsePorts("ssh, 8080:8082", services).warning ?? "", /range "8080:8082"/);
+  assert.match(parsePorts("nosuch", services).warning ?? "", /"nosuch" is unknown/);
+  assert.match(parsePorts("0", services).warning ?? "", /"0" is unknown/);
+  const many = Array.from({ length: 33 }, (_, index) => index + 1).join(",");
+  assert.match(parsePorts(many, services).warning ?? "", /more than 32/);
+  assert.deepEqual(
+    parsePorts(
+      "ftp-data,ssh",
+      new Map([
+        ["ftp-data", 20],
+        ["ssh", 22],
+      ]),
+    ),
+    { ports: [20, 22] },
+  );
+});
+
+test("common services have their ports where the system has no list", () => {
+  const ports = readServicePorts("/nonexistent");
+  assert.deepEqual([ports.get("ssh"), ports.get("imaps"), ports.get("submission")], [22, 993, 587]);
+});
+
+test("a jail whose files do not exist reads the journal where there is one and the filter knows its unit", () => {
+  const files = {
+    "filter.d/j.conf": "[Definition]\nfailregex = ^<logtype> <HOST>$\njournalmatch = _SYSTEMD_UNIT=x.service\n",
+  };
+  const jail = "[a]\nfilter = j\n[b]\nfilter = f\n[c]\nfilter = j\nbackend = polling\n";
+  const { jails } = load(jail, files, { hasJournal: true });
+  assert.deepEqual(
+    jails.map(({ source }) => source),
+    ["journal", "file", "file"],
+  );
+  assert.deepEqual(jails[0]?.filter.failRegex, ["^journal <HOST>$"]);
+  assert.equal(jails[0]?.filter.dateless, true);
+  assert.match(jails[0]?.warnings[0] ?? "", /no such file here; the jail reads the journal instead/);
+  assert.deepEqual(
+    load(jail, files, { hasJournal: false }).jails.map(({ source }) => source),
+    ["file", "file", "file"],
+  );
+});
+
+test("one jail can be asked for although it is off, and a missing one is named", () => {
+  const off = { "jail.conf": "[a]\nfilter = f\nlogpath = /x\n[b]\nenabled = yes\nfilter = f\nlogpath = /x\n" };
+  assert.deepEqual(
+    load("", off, { jail: "a" }).jails.map((jail) => jail.name),
+    ["a"],
+  );
+  assert.deepEqual(
+    load("", off, { enable: ["a"] }).jails.map((jail) => jail.name),
+    ["a", "b"],
+  );
+  assert.throws(() => load("", off, { jail: "nope" }), /there is no jail \[nope\]/);
+});
+
+test("an operator's directory is laid over a shipped one", () => {
+  using own = configDir({
+    "jail.local": "[a]\nenabled = true\nmaxretry = 9\n",
+    "filter.d/f.local": "[Definition]\nfailregex = ^own <HOST>$\n",
+  });
+  const shipped = { "jail.conf": "[a]\nfilter = f\nlogpath = /x\nmaxretry = 5\n" };
+  const [jail] = load("", shipped, { overlayDir: own.dir }).jails;
+  assert.deepEqual([jail?.maxRetry, jail?.filter.failRegex], [9, ["^own <HOST>$"]]);
+});
+
+for (const [regex, warning] of [
+  ["bad <HOST>$", /failregex 1: not anchored at the start/],
+  ["^bad <HOST>", /failregex 1: not anchored at the end/],
+  ["^bad .* <HOST> .*$", /failregex 1: a catch-all .* before the address and an open end/],
+  ["^bad .+ from <HOST>", /failregex 1: a catch-all/],
+  ["^<rules-nope>$", /failregex 1: nothing defines <rules-nope>/],
+] as const) {
+  test(`a pattern an attacker could bend is warned of: ${regex}`, () => {
+    assert.match(loadOne(`failregex = ${regex}\n`).warnings.join("\n"), warning);
+  });
+}
+
+for (const regex of ["^bad <HOST>$", "^user .* from <HOST> port \\d+$", "(?i)^bad <HOST> .*$", "^[.*] \\.* <HOST>$"]) {
+  test(`a sound pattern is not warned of: ${regex}`, () => {
+    assert.doesNotMatch(loadOne(`failregex = ${regex}\n`).warnings.join("\n"), /failregex/);
+  });
+}
+
+test("a filter is read without a jail, with the options of its reference", () => {
+  using config = configDir({
+    "filter.d/f.conf": "[Definition]\nfailregex = ^<m> <logtype> <HOST>$\n[Init]\nm = one\n",
+  });
+  assert.deepEqual(loadFilter(config.dir, "f[m=two]").failRegex, ["^two file <HOST>$"]);
+  const journal = loadFilter(config.dir, "f[logtype=journal]");
+  assert.deepEqual([journal.failRegex, journal.dateless], [["^one journal <HOST>$"], true]);
+  assert.throws(() => loadFilter(config.dir, "g"), /there is no filter/);
+});
+
+test("people and programs are told of every jail, broken or not", () => {
+  const settings = load("[a]\nfilter = f\nport = ssh\naction = nftables[port=ssh]\n[b]\nfilter = nope\n");
+  const text = explainSettings(settings);
+  assert.match(
+    text,
+    /^jail a\n {2}filter {3}f, 1 pattern\n {2}reads {4}\/nowhere\/x\.log\n {2}bans {5}3 failures within 10m, for 10m\n {2}through {2}the firewall \(nftables\), port 22\n/,
+  );
+  assert.match(text, /jail b: DOES NOT RUN\n {2}.*there is no filter/);
+  assert.match(text, /1 jail runs, 1 broken\n$/);
+  const values = settingsAsJson(settings);
+  assert.deepEqual(
+    values.map((value) => value.kind),
+    ["jail", "broken", "summary"],
+  );
+  assert.deepEqual(values.at(-1), { kind: "summary", jails: 1, broken: 1, ok: false });
+});
