@@ -59,10 +59,10 @@ const forms: readonly ((at: Date, pick: <T>(from: readonly T[]) => T) => string)
 const zones = ["", "", "Z", "+02:00", " -0330", "+05", " UTC", "  Z", " Zulu", "-0100x", " +hello", "GMT"];
 
 /** A line with a date of a random form, time and place. */
-export function randomLine(random: () => number, form = Math.floor(random() * forms.length)): string {
+export function randomLine(random: () => number, form = Math.floor(random() * forms.length), begins?: string): string {
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
   const date = forms[form]?.(new Date(1_104_537_600_000 + Math.floor(random() * 6.7e11)), pick) ?? "";
-  const before = pick(["", "", "", "", "[", "- ", "host app[12]: ", "é", "x", "a 2011-01-01 10:00:00 ", "1"]);
+  const before = begins ?? pick(["", "", "", "", "[", "- ", "host app[12]: ", "é", "x", "a 2011-01-01 10:00:00 ", "1"]);
   const after = pick([
     "",
     " host sshd[1]: Failed",
