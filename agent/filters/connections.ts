@@ -1,3 +1,5 @@
+import type { Marks } from "./filter-regex.ts";
+
 /** Connections remembered per jail, and for how long: fail2ban's numbers, because what is forgiven depends on them. */
 const connectionsMax = 100;
 const connectionMs = 5 * 60_000;
@@ -27,13 +29,17 @@ export class Connections {
   /**
    * Adds a matched line to its connection and returns the sum.
    *
-   * @param groups  of this line; `mlfforget`, `mlfgained` and `nofail` say what the line means for the connection
+   * @param groups  captured from this line
+   * @param marks   what the line means for the connection
    */
-  merge(id: string, groups: Map<string, string>, lines: readonly string[], nowMs: number): Connection {
-    const gained = truthy(groups, "mlfgained");
-    const forget = truthy(groups, "mlfforget");
-    const harmless = gained || truthy(groups, "nofail");
-    for (const mark of ["mlfforget", "mlfgained", "nofail"]) groups.delete(mark);
+  merge(
+    id: string,
+    groups: ReadonlyMap<string, string>,
+    marks: Readonly<Marks>,
+    lines: readonly string[],
+    nowMs: number,
+  ): Connection {
+    const { gained, forget, harmless } = marks;
     const known = this.#get(id, nowMs);
     const connection = known === undefined ? startConnection(groups, nowMs) : this.#extend(known, groups, gained);
     if (forget) this.#byId.delete(id);
@@ -95,10 +101,6 @@ function noteUser(connection: Connection, user: string | undefined): void {
   if (user === undefined || user === "") return;
   connection.users ??= new Set();
   if (connection.users.size < connectionUsersMax) connection.users.add(user);
-}
-
-function truthy(groups: ReadonlyMap<string, string>, name: string): boolean {
-  return (groups.get(name) ?? "") !== "";
 }
 
 function bounded(lines: readonly string[]): readonly string[] {

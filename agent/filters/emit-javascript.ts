@@ -1,7 +1,8 @@
 import { Fleet2banError } from "../../shared/errors.ts";
+import { caseVariants, withCaseVariants } from "./case-variants.ts";
 import { emitSet, escapeCharacter, wordClass } from "./emit-characters.ts";
 import { analyseGroups, type GroupAnalysis } from "./group-analysis.ts";
-import { leastWidth, type RegexNode, type RegexTree } from "./python-regex-tree.ts";
+import { childrenOf, leastWidth, type RegexNode, type RegexTree } from "./python-regex-tree.ts";
 
 export type EmittedRegex = Readonly<{
   source: string;
@@ -19,10 +20,16 @@ export type EmittedRegex = Readonly<{
  */
 export function emitJavaScript(tree: RegexTree, unicode: boolean, options: { named?: boolean } = {}): EmittedRegex {
   const emitter = new Emitter(analyseGroups(tree), unicode, options.named ?? false);
-  const source = emitter.emit(tree.root);
+  const { root } = tree;
+  const wholly = root.kind === "case" && !hasCaseNode(root.body);
+  const source = emitter.emit(wholly ? root.body : root);
   const groups = new Map<string, number>();
   for (const [name, index] of tree.names) groups.set(name, emitter.captureOf(index));
-  return { source, flags: unicode ? "v" : "", groups };
+  return { source, flags: `${wholly ? "i" : ""}${unicode ? "v" : ""}`, groups };
+}
+
+function hasCaseNode(node: RegexNode): boolean {
+  return node.kind === "case" || childrenOf(node).some(hasCaseNode);
 }
 
 class Emitter {
@@ -33,6 +40,7 @@ class Emitter {
   readonly #captures = new Map<number, number>();
   readonly #probes = new Map<number, number>();
   #lookBehinds = 0;
+  #ignoreCase = false;
 
   constructor(analysis: GroupAnalysis, unicode: boolean, named: boolean) {
     this.#analysis = analysis;
@@ -47,11 +55,11 @@ class Emitter {
   emit(node: RegexNode): string {
     switch (node.kind) {
       case "character":
-        return escapeCharacter(node.code, this.#unicode);
+        return this.#character(node.code);
       case "any":
         return node.newline ? "[^]" : "[^\\n]";
       case "set":
-        return emitSet(node, this.#unicode);
+        return emitSet(this.#ignoreCase ? { ...node, items: withCaseVariants(node.items) } : node, this.#unicode);
       case "lineStart":
         // Never JavaScript's own `m`: it also starts lines at \r, U+2028 and U+2029.
         return node.multiline ? "(?<![^\\n])" : "^";
@@ -71,7 +79,7 @@ class Emitter {
       case "group":
         return this.#group(node);
       case "case":
-        return `(?${node.insensitive ? "" : "-"}i:${this.emit(node.body)})`;
+        return this.#case(node);
       case "repeat":
         return this.#repeat(node);
       case "look":
@@ -83,6 +91,25 @@ class Emitter {
       case "conditional":
         return this.#conditional(node);
     }
+  }
+
+  /**
+   * Letters are spelled out (`[lL]`). V8 13.6 has `(?i:…)`, but was seen to forget it in a running program: after some
+   * thousand lines `(?i:LOGIN)` no longer matched `login`.
+   */
+  #case(node: Extract<RegexNode, { kind: "case" }>): string {
+    const outer = this.#ignoreCase;
+    this.#ignoreCase = node.insensitive;
+    const body = this.emit(node.body);
+    this.#ignoreCase = outer;
+    return `(?:${body})`;
+  }
+
+  #character(code: number): string {
+    const variants = this.#ignoreCase ? caseVariants(code) : [];
+    if (variants.length < 2) return escapeCharacter(code, this.#unicode);
+    const items = variants.map((each) => ({ kind: "range", from: each, to: each }) as const);
+    return emitSet({ kind: "set", negated: false, items }, this.#unicode);
   }
 
   #emitInSequence(node: RegexNode): string {
@@ -149,6 +176,7 @@ class Emitter {
   #backReference(index: number): string {
     // JavaScript matches look-behinds backwards, so the group would not be set yet.
     if (this.#lookBehinds > 0) unsupported("a back-reference inside a look-behind");
+    if (this.#ignoreCase) unsupported("a back-reference inside (?i:…)");
     const probe = this.#probes.get(index);
     return probe === undefined ? `(?:\\${this.captureOf(index)})` : `(?:(?!\\${probe})\\${this.captureOf(index)})`;
   }

@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { addressBits, formatShort, parseAddress, parseNet, widen } from "../../shared/address.ts";
 import type { UseDns } from "../settings/jail-settings.ts";
 
@@ -32,6 +33,8 @@ export function identify(groups: ReadonlyMap<string, string>, useDns: UseDns): F
 
 /** Canonical text, so that every spelling of one address counts together; null when it is not an address. */
 function canonicalAddress(text: string, prefixText: string | undefined): string | null {
+  // The strict spelling of IPv4 is the canonical one.
+  if (prefixText === undefined && isIPv4(text)) return text;
   const net = parseAddress(text);
   if (net === undefined) return null;
   const prefix = prefixText === undefined || prefixText === "" ? addressBits[net.family] : Number(prefixText);

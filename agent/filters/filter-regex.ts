@@ -13,6 +13,8 @@ export type FilterRegex = {
   /** Numbers of the groups that `<SKIPLINES>` made, in order. */
   readonly skipped: readonly number[];
   readonly content: number | undefined;
+  /** Numbers of the groups that say what a line means for its connection; most regexes have none. */
+  readonly marks: Readonly<{ nofail: number; mlfgained: number; mlfforget: number }> | null;
   /** Set by the watchdog: the regex takes too long on long lines, or on any. */
   suspended: "never" | "longLines" | "always";
 };
@@ -48,7 +50,8 @@ export function compileFilterRegex(
   return {
     place,
     regex,
-    groups: [...regex.groups].filter(([name]) => !isSkipped(name) && name !== "content"),
+    groups: [...regex.groups].filter(([name]) => !isSkipped(name) && !internalGroups.has(name)),
+    marks: marksOf(regex),
     alternatives: names
       .filter((name) => name.length > 4)
       .flatMap(alternativeOf)
@@ -57,6 +60,26 @@ export function compileFilterRegex(
     content: regex.groups.get("content"),
     suspended: "never",
   };
+}
+
+const internalGroups = new Set(["content", "nofail", "mlfgained", "mlfforget"]);
+
+function marksOf({ groups }: PythonRegex): FilterRegex["marks"] {
+  const [nofail, mlfgained, mlfforget] = [groups.get("nofail"), groups.get("mlfgained"), groups.get("mlfforget")];
+  if (nofail === undefined && mlfgained === undefined && mlfforget === undefined) return null;
+  return { nofail: nofail ?? -1, mlfgained: mlfgained ?? -1, mlfforget: mlfforget ?? -1 };
+}
+
+/** What a line means for its connection: no failure by itself, a success, the end. */
+export type Marks = { harmless: boolean; gained: boolean; forget: boolean };
+
+/** Adds what a match says; a mark is set by any text but the empty one. */
+export function addMarks(into: Marks, each: FilterRegex, match: RegExpExecArray): void {
+  if (each.marks === null) return;
+  const isSet = (number: number) => (match[number] ?? "") !== "";
+  into.gained ||= isSet(each.marks.mlfgained);
+  into.harmless ||= into.gained || isSet(each.marks.nofail);
+  into.forget ||= isSet(each.marks.mlfforget);
 }
 
 /** @throws Fleet2banError `invalid` when neither the failregex nor the prefregex captures whom to blame */

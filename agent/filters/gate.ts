@@ -113,7 +113,10 @@ function gateExpression(literals: readonly (readonly Literal[] | null)[]): RegEx
   const sources = new Map<string, number>();
   for (const { text, ignoreCase } of literals.flatMap((each) => each ?? [])) {
     const escaped = text.replace(/[$^\\.*+?()[\]{}|/]/g, "\\$&");
-    sources.set(ignoreCase ? `(?i:${escaped})` : escaped, text.length);
+    const source = ignoreCase
+      ? escaped.replace(/[a-z]/gi, (letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}]`)
+      : escaped;
+    sources.set(source, text.length);
   }
   const longestFirst = [...sources].toSorted(([, one], [, other]) => other - one);
   return new RegExp(longestFirst.map(([source]) => source).join("|"), "g");

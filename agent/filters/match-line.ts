@@ -1,7 +1,8 @@
 import type { UseDns } from "../settings/jail-settings.ts";
 import { Connections } from "./connections.ts";
 import { identify } from "./failure-id.ts";
-import { addGroups, type FilterRegex } from "./filter-regex.ts";
+import { addGroups, addMarks, type FilterRegex, type Marks } from "./filter-regex.ts";
+import { FirstCharacterTable } from "./first-characters.ts";
 import type { FoundFailure, LineClock, Outcome } from "./found-failure.ts";
 import { LineBuffer, type LogLine, splitMatched, textOfLines } from "./line-buffer.ts";
 import type { LineDates } from "./line-date.ts";
@@ -27,6 +28,7 @@ export type Watched = { readonly place: string; suspended: FilterRegex["suspende
 /** Longer lines are rare, and regexes that are quick on others may take very long on them: they are watched alone. */
 export const longLineLength = 2048;
 
+const none: readonly LogLine[] = [];
 const missed: Outcome = { kind: "missed" };
 const asciiOnly = /^[\x00-\x7f]*$/;
 
@@ -46,6 +48,7 @@ export class Filter {
   readonly #datePattern: Watched;
   readonly #earlyIgnore: boolean;
   #linesBefore: readonly LogLine[] = [];
+  readonly #failRegexes: FirstCharacterTable<FilterRegex>;
   #longLine = false;
   #ascii = true;
 
@@ -57,6 +60,9 @@ export class Filter {
     this.#buffer = parts.maxLines > 1 ? new LineBuffer(parts.maxLines) : null;
     this.#datePattern = { place: `filter "${parts.name}": datepattern`, suspended: "never" };
     const { ignoreRegexes, failRegexes } = parts;
+    this.#failRegexes = new FirstCharacterTable(
+      failRegexes.map((each) => ({ value: each, root: each.regex.tree.root })),
+    );
     // fail2ban's rule: few ignoreregexes are cheaper first. It shows, because they then see the whole line.
     this.#earlyIgnore = ignoreRegexes.length > 0 && ignoreRegexes.length < failRegexes.length - 2;
   }
@@ -91,26 +97,29 @@ export class Filter {
   }
 
   #find(lines: readonly LogLine[], newest: LogLine, atMs: number | null, count: number, clock: LineClock): Outcome {
-    const { prefRegex, failRegexes } = this.#parts;
+    const { prefRegex } = this.#parts;
     let text = lines.length === 1 ? `${newest.text}\n` : textOfLines(lines);
     if (lines.length > 1) this.#ascii = asciiOnly.test(text);
     if (this.#earlyIgnore && this.#isIgnored(text)) return { kind: "ignored", consumedLines: 0 };
     const groups = new Map<string, string>();
+    const marks = { harmless: false, gained: false, forget: false };
     if (prefRegex !== null) {
       const match = this.#search(prefRegex, text);
       if (match === null) return missed;
       addGroups(groups, prefRegex, match);
+      addMarks(marks, prefRegex, match);
       const content = prefRegex.content === undefined ? "" : (match[prefRegex.content] ?? "");
       if (content !== "") {
         text = `${content}\n`;
         this.#buffer?.replace([{ line: "", text: content }]);
       }
     }
-    for (const failRegex of failRegexes) {
+    for (const failRegex of this.#failRegexes.candidates(text)) {
       const match = this.#search(failRegex, text);
       if (match === null) continue;
       const { matched, unmatched } = this.#split(lines, text, failRegex, match);
-      const consumedLines = lines.filter((each) => each !== newest && !unmatched.includes(each)).length;
+      const consumedLines =
+        lines.length === 1 ? 0 : lines.filter((each) => each !== newest && !unmatched.includes(each)).length;
       if (this.#isIgnored(this.#buffer === null ? text : textOfLines(matched))) {
         this.#buffer?.replace(unmatched);
         return { kind: "ignored", consumedLines };
@@ -118,13 +127,14 @@ export class Filter {
       if (atMs === null && clock.mode !== "any") continue;
       this.#buffer?.replace(unmatched);
       addGroups(groups, failRegex, match);
-      return this.#conclude({ groups, matched, atMs: atMs ?? clock.nowMs, count, consumedLines }, clock);
+      addMarks(marks, failRegex, match);
+      return this.#conclude({ groups, marks, matched, atMs: atMs ?? clock.nowMs, count, consumedLines }, clock);
     }
     return missed;
   }
 
   #split(lines: readonly LogLine[], text: string, failRegex: FilterRegex, match: RegExpExecArray) {
-    if (lines.length === 1) return { matched: lines, unmatched: [] };
+    if (lines.length === 1) return { matched: lines, unmatched: none };
     const skipped = failRegex.skipped.map((number) => match[number] ?? "").join("");
     return splitMatched(lines, text, match, skipped);
   }
@@ -135,10 +145,10 @@ export class Filter {
     const lines = found.matched.map((each) => detached(each.line));
     const connectionId = found.groups.get("mlfid");
     if (connectionId === undefined) {
-      if ((found.groups.get("nofail") ?? "") !== "") return { kind: "nofail", consumedLines };
+      if (found.marks.harmless) return { kind: "nofail", consumedLines };
       return this.#failure(found, found.groups, lines, null, clock);
     }
-    const connection = this.#connections.merge(connectionId, found.groups, lines, clock.nowMs);
+    const connection = this.#connections.merge(connectionId, found.groups, found.marks, lines, clock.nowMs);
     if (connection.harmless) return { kind: "nofail", consumedLines };
     const outcome = this.#failure(found, connection.groups, connection.lines, connection.users, clock);
     if (outcome.kind === "pending") connection.pending = true;
@@ -187,7 +197,8 @@ export class Filter {
 }
 
 type Found = Readonly<{
-  groups: Map<string, string>;
+  groups: ReadonlyMap<string, string>;
+  marks: Readonly<Marks>;
   matched: readonly LogLine[];
   atMs: number;
   count: number;

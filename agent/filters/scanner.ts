@@ -1,3 +1,4 @@
+import { isAscii } from "node:buffer";
 import { TextDecoder } from "node:util";
 import { createGate, gateFiltersMax } from "./gate.ts";
 import type { Filter } from "./match-line.ts";
@@ -30,10 +31,12 @@ export function createScanner(
   });
   return {
     scan(chunk, onCandidate) {
+      const ascii = typeof chunk !== "string" && isAscii(chunk);
       const text = typeof chunk === "string" ? chunk : chunk.toString("latin1");
       for (const { members, gate } of groups) {
         gate.scan(text, (start, end, mask) => {
-          const line = decodeLine(text.slice(start, withoutReturn(text, start, end)), decoder);
+          const bytes = text.slice(start, withoutReturn(text, start, end));
+          const line = ascii ? bytes : decodeLine(bytes, decoder);
           // Lowest bit first, so that filters see a line in the order they were given.
           for (let rest = mask; rest !== 0; rest &= rest - 1) {
             const filter = members[31 - Math.clz32(rest & -rest)];
