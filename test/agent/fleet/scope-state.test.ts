@@ -1,0 +1,256 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { ScopeState } from "../../../agent/fleet/scope-state.ts";
+import { ScopeFrames } from "../../../server/orders/scope-frames.ts";
+import { ScopeLog } from "../../../server/orders/scope-log.ts";
+import type { Order } from "../../../shared/order.ts";
+import { decodeOrderFrame, frameOrdersMax, type OrderFrame } from "../../../shared/order-frame.ts";
+
+const keys = generateKeyPairSync("ed25519");
+const context = { signingKey: keys.privateKey, epoch: 1, nowMs: 1_000, spreadMs: 0 };
+const read = (bytes: Buffer) => decodeOrderFrame(bytes, keys.publicKey);
+
+const ban = (id: number): Order => ({
+  kind: "ban",
+  id,
+  net: `192.0.2.${id % 256}/32`,
+  untilMs: 5_000 + id,
+  ports: null,
+  level: 0,
+});
+const unban = (id: number): Order => ({ kind: "unban", id, net: `192.0.2.${id % 256}/32`, reason: "admin" });
+
+/** A coordinator's log of `count` bans in a new scope. */
+function logOf(count: number): Readonly<{ log: ScopeLog; frames: ScopeFrames }> {
+  const log = new ScopeLog();
+  log.append({ from: 0, orders: Array.from({ length: count }, (_, index) => ban(index + 1)) });
+  return { log, frames: new ScopeFrames("fleet", log) };
+}
+
+const delta = (frames: ScopeFrames, from: number): OrderFrame[] => (frames.since(from, context) ?? []).map(read);
+
+function pullSnapshot(state: ScopeState, frames: ScopeFrames, nowMs = 1_000) {
+  let outcome = state.take(read(frames.chunk(context, 0)), nowMs);
+  while (outcome.ask === "now") outcome = state.take(read(frames.chunk(context, 0, state.awaited)), nowMs);
+  return outcome;
+}
+
+test("a gap is noticed and asked for, and nothing of the later frame is applied", () => {
+  const { log, frames } = logOf(1);
+  const state = new ScopeState("fleet");
+  pullSnapshot(state, frames);
+  log.append({ from: 1, orders: [ban(2)] });
+  log.append({ from: 2, orders: [ban(3)] });
+  const outcome = delta(frames, 2).map((frame) => state.take(frame, 0));
+  assert.deepEqual(
+    outcome.map(({ ask, orders }) => [ask, orders.length]),
+    [["soon", 0]],
+  );
+  assert.equal(state.inSync, false);
+});
+
+test("of a frame that overlaps with what is known only the new part is carried out", () => {
+  const { log, frames } = logOf(2);
+  const state = new ScopeState("fleet");
+  pullSnapshot(state, frames);
+  log.append({ from: 2, orders: [ban(3)] });
+  const [frame] = delta(frames, 0);
+  assert.ok(frame);
+  assert.deepEqual(state.take(frame, 0).orders, [ban(3)]);
+  assert.deepEqual(state.take(frame, 0).orders, []);
+  assert.equal(state.inSync, true);
+});
+
+test("a replay of an old ban after its lift does nothing", () => {
+  const { log, frames } = logOf(1);
+  const [old] = delta(frames, 0);
+  const oldSnapshot = read(frames.chunk(context, 0));
+  log.append({ from: 1, orders: [unban(1)] });
+  const state = new ScopeState("fleet");
+  state.restore(1, 2, []);
+  assert.ok(old);
+  assert.deepEqual(state.take(old, 0).orders, []);
+  assert.deepEqual(state.take(oldSnapshot, 0).orders, []);
+  assert.equal(state.set.size, 0);
+});
+
+test("frames of an earlier epoch are ignored whatever their revision", () => {
+  const { frames } = logOf(3);
+  const state = new ScopeState("fleet");
+  state.restore(2, 1, []);
+  for (const frame of [...delta(frames, 0), read(frames.chunk(context, 0))]) {
+    const outcome = state.take(frame, 0);
+    assert.match(outcome.ignored ?? "", /replay/);
+    assert.equal(state.set.revision, 1);
+  }
+});
+
+test("a new epoch needs a snapshot, which may have a lower revision", () => {
+  const { frames } = logOf(3);
+  const state = new ScopeState("fleet");
+  state.restore(
+    1,
+    9,
+    [ban(9)].filter((order) => order.kind === "ban"),
+  );
+  const next = { ...context, epoch: 2 };
+  const [heartbeat] = (frames.since(3, next) ?? []).map(read);
+  assert.ok(heartbeat);
+  assert.equal(state.take(heartbeat, 0).ask, "soon");
+  const outcome = state.take(read(frames.chunk(next, 0)), 0);
+  assert.equal(outcome.saved, "snapshot");
+  assert.deepEqual([state.epoch, state.set.revision, state.set.size], [2, 3, 3]);
+  assert.deepEqual(
+    outcome.orders.filter((order) => order.kind === "unban"),
+    [{ kind: "unban", id: 9, net: "192.0.2.9/32", reason: "admin" }],
+  );
+});
+
+test("a ban that vanished while we were away ended by itself or was lifted, by its own end", () => {
+  const { log, frames } = logOf(2);
+  const state = new ScopeState("fleet");
+  pullSnapshot(state, frames);
+  log.append({ from: 2, orders: [unban(1), unban(2)] });
+  const later = { ...context, nowMs: 10 * 60_000 };
+  // Their ends are 5001 and 5002.
+  const { orders } = state.take(read(frames.chunk(later, 4)), 5_001);
+  assert.deepEqual(
+    orders.map((order) => order.kind === "unban" && [order.id, order.reason]),
+    [
+      [1, "expired"],
+      [2, "admin"],
+    ],
+  );
+});
+
+test("a set that is damaged takes nothing but a snapshot, and is whole afterwards", () => {
+  const { log, frames } = logOf(3);
+  const state = new ScopeState("fleet");
+  state.restore(1, 3, []);
+  const [heartbeat] = delta(frames, 3);
+  assert.ok(heartbeat);
+  assert.equal(state.take(heartbeat, 0).ask, "soon");
+  assert.equal(state.damaged, true);
+  log.append({ from: 3, orders: [ban(4)] });
+  for (const frame of delta(frames, 3)) assert.deepEqual(state.take(frame, 0).orders, []);
+  state.take(read(frames.chunk(context, state.set.revision)), 0);
+  assert.deepEqual([state.damaged, state.inSync, state.set.hash], [false, true, log.hash]);
+});
+
+test("a snapshot of several chunks is put together, also when ticks come in between", () => {
+  const { log, frames } = logOf(frameOrdersMax * 2 + 1);
+  const state = new ScopeState("fleet");
+  let outcome = state.take(read(frames.chunk(context, 0)), 0);
+  let chunks = 1;
+  while (outcome.ask === "now") {
+    const before = log.revision;
+    log.append({ from: before, orders: [ban(before + 1)] });
+    for (const frame of delta(frames, before)) assert.equal(state.take(frame, 0).ask, "no");
+    outcome = state.take(read(frames.chunk(context, 0, state.awaited)), 0);
+    chunks += 1;
+  }
+  assert.equal(chunks, 3);
+  for (const frame of delta(frames, state.set.revision)) state.take(frame, 0);
+  assert.deepEqual([state.inSync, state.set.hash], [true, log.hash]);
+});
+
+test("a chunk of another snapshot is not mixed in", () => {
+  const { log, frames } = logOf(frameOrdersMax + 1);
+  const state = new ScopeState("fleet");
+  state.take(read(frames.chunk(context, 0)), 0);
+  log.append({ from: log.revision, orders: [ban(log.revision + 1)] });
+  const other = new ScopeFrames("fleet", log);
+  const { revision } = log;
+  other.chunk(context, 0);
+  const foreign = read(other.chunk(context, 0, { revision, index: 1 }));
+  const outcome = state.take(foreign, 0);
+  assert.deepEqual([outcome.saved, outcome.orders.length], ["nothing", 0]);
+});
+
+/** One step of the world between two ends. */
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("order" as const),
+      lift: fc.boolean(),
+      count: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("deliver" as const), at: fc.nat(20), keep: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("drop" as const), at: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("ask" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("newEpoch" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
+);
+
+test("whatever is lost, repeated or swapped, one answered question ends in the coordinator's set", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const log = new ScopeLog();
+      let frames = new ScopeFrames("fleet", log);
+      let now = context;
+      let state = new ScopeState("fleet");
+      /** What the orders handed on amount to: the firewall's view. */
+      const enforced = new Map<number, Order>();
+      const onTheWay: Buffer[] = [];
+      let bans = 0;
+      const carryOut = (orders: readonly Order[]) => {
+        for (const order of orders) {
+          if (order.kind === "ban") enforced.set(order.id, order);
+          else enforced.delete(order.id);
+        }
+      };
+      const take = (bytes: Buffer) => {
+        const outcome = state.take(read(bytes), 0);
+        carryOut(outcome.orders);
+        return outcome;
+      };
+      const answer = () => {
+        const continues = state.epoch === now.epoch && !state.damaged && state.awaited === undefined;
+        const part = state.awaited?.epoch === now.epoch ? state.awaited : undefined;
+        const least = state.epoch === now.epoch ? state.set.revision : 0;
+        return (continues ? frames.since(state.set.revision, now) : undefined) ?? [frames.chunk(now, least, part)];
+      };
+      for (const each of steps) {
+        if (each.do === "order") {
+          const from = log.revision;
+          const orders = Array.from({ length: each.count }, () => {
+            if (each.lift && bans > 0) return unban(1 + (from % bans));
+            bans += 1;
+            return ban(bans);
+          });
+          log.append({ from, orders });
+          onTheWay.push(...(frames.since(from, now) ?? []));
+        } else if (each.do === "deliver") {
+          const [bytes] = each.keep ? [onTheWay[each.at]] : onTheWay.splice(each.at, 1);
+          if (bytes !== undefined) take(bytes);
+        } else if (each.do === "drop") onTheWay.splice(each.at, 1);
+        else if (each.do === "ask") onTheWay.push(...answer());
+        else if (each.do === "newEpoch") {
+          now = { ...now, epoch: now.epoch + 1 };
+          frames = new ScopeFrames("fleet", log);
+        } else {
+          const { epoch, set } = state;
+          state = new ScopeState("fleet");
+          state.restore(epoch, set.revision, [...set.entries()]);
+        }
+      }
+      // The last question, answered without loss.
+      for (let asked = 0; asked < 5 && !(state.inSync && state.set.hash === log.hash); asked += 1) {
+        for (const bytes of answer()) take(bytes);
+      }
+      assert.equal(state.set.hash, log.hash);
+      assert.equal(state.epoch, now.epoch);
+      assert.deepEqual(
+        new Map([...enforced].sort(([one], [other]) => one - other)),
+        new Map(
+          [...state.set.entries()].map((order) => [order.id, order] as const).sort(([one], [other]) => one - other),
+        ),
+      );
+    }),
+    { numRuns: 300 },
+  );
+});
