@@ -33,7 +33,7 @@ export type BanView = Readonly<{
   endRevision: number | null;
 }>;
 
-export const banColumns = `id, net::text as net, scope, level, ports, reason, made_by as by, note, started_ms as "startedMs",
+export const banColumns = `id, net, scope, level, ports, reason, made_by as by, note, started_ms as "startedMs",
   until_ms as "untilMs", ended_ms as "endedMs", end_reason as "endReason", ended_by as "endedBy", end_note as "endNote",
   evidence, start_revision as "startRevision", end_revision as "endRevision"`;
 
@@ -112,7 +112,7 @@ export async function closeHeld(sql: Sql, net: string, scope: Scope, atMs: numbe
   );
 }
 
-const stoppedColumns = `kind, at_ms as "atMs", net::text as net, scope, why, ports, reason, evidence, tenant`;
+const stoppedColumns = `kind, at_ms as "atMs", net, scope, why, ports, reason, evidence, tenant`;
 
 export async function heldBans(sql: Sql): Promise<StoppedDecision[]> {
   return sql.rows(
@@ -124,16 +124,15 @@ export async function settledSince(
   sql: Sql,
   sinceMs: number,
 ): Promise<Readonly<{ tenant: string; net: string; atMs: number }>[]> {
-  return sql.rows(
-    `select tenant, net::text as net, at_ms as "atMs" from stopped_bans where tenant is not null and at_ms >= $1`,
-    [sinceMs],
-  );
+  return sql.rows(`select tenant, net, at_ms as "atMs" from stopped_bans where tenant is not null and at_ms >= $1`, [
+    sinceMs,
+  ]);
 }
 
 /** Bans that stand or started since, for the judge. */
 export async function rememberedBans(sql: Sql, sinceMs: number): Promise<RememberedBan[]> {
   return sql.rows<RememberedBan>(
-    `select id, net::text as net, scope, level, started_ms as "startMs", until_ms as "untilMs", ended_ms as "endMs",
+    `select id, net, scope, level, started_ms as "startMs", until_ms as "untilMs", ended_ms as "endMs",
        end_reason as "endReason", ports, reason, evidence, vote
      from bans where ended_ms is null or started_ms >= $1`,
     [sinceMs],

@@ -71,7 +71,7 @@ function partitionName(startMs: number): string {
 /** What the judge needs back: failures that counted, dated at or after `sinceMs`. Arrival is never before the date. */
 export async function rememberedFailures(sql: Sql, sinceMs: number): Promise<RememberedFailure[]> {
   return sql.rows<RememberedFailure>(
-    `select weight, at_ms as "atMs", tenant, host, jail, network(address)::text as net, count from failures
+    `select weight, at_ms as "atMs", tenant, host, jail, network(address) as net, count from failures
      where received_ms >= $1 and at_ms >= $1 and weight in ('fleet', 'tenant')`,
     [sinceMs],
   );

@@ -15,7 +15,7 @@ export type LocalBanRow = Readonly<{
 /** What one host may have on record; a hostile one could report for ever. The newest are kept. */
 export const localBansMaxPerHost = 20_000;
 
-const columns = `host, tenant, jail, net::text as net, started_ms as "startedMs", until_ms as "untilMs"`;
+const columns = `host, tenant, jail, net, started_ms as "startedMs", until_ms as "untilMs"`;
 /** $2 is the clock: a ban ends by its own time, without any word from the host. */
 const standing = "ended_ms is null and (until_ms is null or until_ms > $2)";
 

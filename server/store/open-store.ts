@@ -5,6 +5,7 @@ import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
 import { z } from "zod";
+import { formatNet, parseNet } from "../../shared/address.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
 import { isDown, type Sql, storeError } from "./sql.ts";
@@ -181,8 +182,18 @@ function findMigrations(): string {
   return found;
 }
 
-/** bigint columns hold milliseconds, revisions and ids, all far below 2^53: numbers, not pg's strings. */
+/**
+ * bigint columns hold milliseconds, revisions and ids, all far below 2^53: numbers, not pg's strings. PostgreSQL writes
+ * networks as we do, except those in ::/96, whose ends it writes as IPv4.
+ */
 function getTypeParser(oid: number, format?: "text" | "binary"): (value: string) => unknown {
-  if (oid === pg.types.builtins.INT8 && format !== "binary") return Number;
-  return pg.types.getTypeParser(oid, format === "binary" ? "binary" : "text");
+  if (format === "binary") return pg.types.getTypeParser(oid, format);
+  if (oid === pg.types.builtins.INT8) return Number;
+  if (oid === pg.types.builtins.CIDR) return canonicalNet;
+  return pg.types.getTypeParser(oid, "text");
+}
+
+function canonicalNet(text: string): string {
+  const parsed = text.startsWith("::") && text.includes(".") ? parseNet(text) : undefined;
+  return parsed === undefined ? text : formatNet(parsed);
 }

@@ -1,4 +1,4 @@
-import type { Order, Scope } from "../../shared/order.ts";
+import type { BanOrder, Order, Scope } from "../../shared/order.ts";
 import type { Standing } from "../../shared/order-set.ts";
 import type { Sql } from "./sql.ts";
 
@@ -86,24 +86,26 @@ export async function revisions(sql: Sql): Promise<Map<Scope, number>> {
  */
 export async function activeSet(sql: Sql, scope: Scope): Promise<ActiveSet> {
   const tenant = scope.startsWith("tenant:") ? scope.slice("tenant:".length) : null;
-  const rows = await sql.rows<{ revision: number; standing: Standing | null }>(
-    `select coalesce((select revision from scopes where scope = $1), 0) as revision, standing
+  const rows = await sql.rows<StandingRow>(
+    `select coalesce((select revision from scopes where scope = $1), 0) as revision, standing.*
      from (select 1) as one left join (
-       select json_build_object('kind', 'ban', 'id', id, 'net', net::text, 'untilMs', until_ms, 'ports', ports,
-                                'level', level) as standing
+       select 'ban' as kind, id, net, until_ms as "untilMs", ports, level
        from bans where scope = $1 and ended_ms is null
        union all
-       select json_build_object('kind', 'allow', 'id', id, 'net', net::text, 'untilMs', until_ms)
+       select 'allow', id, net, until_ms, null, null
        from rules where removed_ms is null and not starts_with($1, 'host:') and tenant is not distinct from $2
      ) as standing on true`,
     [scope, tenant],
   );
-  return {
-    scope,
-    revision: rows[0]?.revision ?? 0,
-    standing: rows.flatMap(({ standing }) => (standing === null ? [] : [standing])),
-  };
+  const standing = rows.flatMap(({ kind, id, net, untilMs, ports, level }): Standing[] => {
+    if (kind === null) return [];
+    return [kind === "ban" ? { kind, id, net, untilMs, ports, level } : { kind, id, net, untilMs }];
+  });
+  return { scope, revision: rows[0]?.revision ?? 0, standing };
 }
+
+/** All null but the revision when nothing stands. */
+type StandingRow = Omit<BanOrder, "kind"> & Readonly<{ revision: number; kind: Standing["kind"] | null }>;
 
 /**
  * Names one life of the order logs and only ever grows. A database restored from a backup has forgotten revisions that

@@ -17,7 +17,7 @@ export type RuleView = Readonly<{
   untilMs: number | null;
 }>;
 
-export const ruleColumns = `id, kind, net::text as net, tenant, reason, made_by as by, created_ms as "createdMs", until_ms as "untilMs"`;
+export const ruleColumns = `id, kind, net, tenant, reason, made_by as by, created_ms as "createdMs", until_ms as "untilMs"`;
 
 /** @throws Fleet2banError `conflict` when the same net is on the same list already */
 export async function insertRule(sql: Sql, rule: Omit<RuleView, "id">): Promise<RuleView> {

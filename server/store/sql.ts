@@ -23,7 +23,7 @@ export function isDown(error: unknown): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
     const code = "code" in each ? String(each.code) : "";
     if (downStates.test(code) || downErrors.has(code)) return true;
-    if (/Connection terminated|timeout exceeded when trying to connect/.test(each.message)) return true;
+    if (/Connection terminated|not queryable|timeout exceeded when trying to connect/.test(each.message)) return true;
   }
   return false;
 }
