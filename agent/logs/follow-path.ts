@@ -40,6 +40,8 @@ export class FollowedPath {
   #readings: readonly FileReading[] = [];
   /** When a file was superseded by a newer one; the newest has no entry. */
   readonly #rotatedAtMs = new Map<FileReading, number>();
+  /** Empty files looked behind, see `#mayHideOthers`; at most the newest. */
+  readonly #looked = new Set<number>();
   #start: FollowStart | undefined;
   #position: FilePosition;
   #seen: FilePosition;
@@ -107,6 +109,7 @@ export class FollowedPath {
     for (;;) {
       if (this.#closed) return;
       if (this.#start !== undefined && !(await this.#begin(this.#start))) return;
+      if (this.#mayHideOthers()) await this.#findAgain(undefined);
       const replaced = await this.#drain();
       if (this.#closed) return;
       if (this.#start !== undefined) continue;
@@ -136,8 +139,20 @@ export class FollowedPath {
     this.#seen = start.seen;
     this.#live = false;
     this.#start = undefined;
-    if (!found) this.#reportLost();
     this.#take(readings);
+    if (!found) this.#reportLost();
+    return true;
+  }
+
+  /**
+   * An empty file got its first lines. Before, it may have had others, copied away and truncated unseen; they are in
+   * a file between the last one read and this one.
+   */
+  #mayHideOthers(): boolean {
+    const newest = this.#readings.at(-1);
+    if (newest === undefined || newest.offset > 0 || this.#position.length === 0) return false;
+    if (this.#looked.has(newest.source.inode) || newest.source.size() === 0) return false;
+    this.#looked.add(newest.source.inode);
     return true;
   }
 
@@ -145,10 +160,12 @@ export class FollowedPath {
   async #findAgain(replaced: FileReading | undefined): Promise<void> {
     const held = this.#readings.filter((each) => each !== replaced);
     const lost = replaced === undefined ? [] : positionOf([replaced]);
+    // What is held but not begun says nothing about what was read before it; the last position does.
+    if (held.at(-1)?.offset === 0) lost.push(...this.#position);
     const { readings, found } = await resume(this.path, lost, this.#seen, held);
     replaced?.source.close();
-    if (!found) this.#reportLost();
     this.#take(readings);
+    if (!found) this.#reportLost();
   }
 
   #take(readings: readonly FileReading[]): void {
@@ -196,6 +213,7 @@ export class FollowedPath {
     counts.bytes += lines.length;
     if (cut) counts.longLines += 1;
     if (!seen) this.#seen = [];
+    this.#looked.clear();
     const previous = this.#position;
     this.#position = positionOf(this.#readings);
     const live = this.#live && !seen;
@@ -251,6 +269,8 @@ export class FollowedPath {
   }
 
   #reportLost(): void {
+    const newest = this.#readings.at(-1);
+    if (newest !== undefined) this.#looked.add(newest.source.inode);
     this.#deps.counts.lostPlaces += 1;
     this.#deps.log.warn(
       { path: this.path, event: "log_place_lost" },

@@ -1,5 +1,8 @@
-import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from "node:fs";
-import { createGunzip } from "node:zlib";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { pipeline, Readable } from "node:stream";
+import { createGunzip, type Gunzip } from "node:zlib";
+
+const compressedPieceBytes = 16_384;
 
 /** The bytes of one log file, whatever its name is by now: the open descriptor outlives a rename. */
 export type LogSource = Readonly<{
@@ -23,22 +26,19 @@ export function openLogSource(path: string): LogSource {
   // Without O_NONBLOCK, opening a pipe that lies in the log directory would hang the agent.
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const { dev: device, ino: inode, ...stat } = fstatSync(descriptor);
+    const stat = fstatSync(descriptor);
+    const identity = { device: stat.dev, inode: stat.ino };
     if (!stat.isFile()) throw Object.assign(new Error(`${path} is not a regular file`), { code: "EINVAL" });
-    if (path.endsWith(".gz")) return { device, inode, ...compressedSource(descriptor, path) };
+    return { ...identity, ...(path.endsWith(".gz") ? compressedSource(descriptor) : plainSource(descriptor)) };
   } catch (error) {
     closeSync(descriptor);
     throw error;
   }
-  return plainSource(descriptor);
 }
 
 /** Reads are synchronous: a log's new bytes are in memory, where a read costs less than asking a thread for it. */
-function plainSource(descriptor: number): LogSource {
-  const { dev: device, ino: inode } = fstatSync(descriptor);
+function plainSource(descriptor: number): Omit<LogSource, "device" | "inode"> {
   return {
-    device,
-    inode,
     grows: true,
     read: (into, at) => readFully(descriptor, into, at),
     size: () => fstatSync(descriptor).size,
@@ -57,25 +57,26 @@ function readFully(descriptor: number, into: Uint8Array, at: number): number {
 }
 
 /** Uncompresses forwards, a piece at a time; going back starts over. */
-function compressedSource(descriptor: number, path: string): Omit<LogSource, "device" | "inode"> {
+function compressedSource(descriptor: number): Omit<LogSource, "device" | "inode"> {
+  let gunzip: Gunzip | undefined;
   let pieces: AsyncIterator<Buffer> | undefined;
   let piece: Buffer = Buffer.alloc(0);
   let pieceAt = 0;
 
-  const restart = (): void => {
-    void pieces?.return?.();
-    const gunzip = createGunzip();
-    const file = createReadStream(path, { fd: descriptor, start: 0, autoClose: false });
-    file.on("error", (error) => gunzip.destroy(error));
-    pieces = file.pipe(gunzip)[Symbol.asyncIterator]();
+  const restart = (): AsyncIterator<Buffer> => {
+    gunzip?.destroy();
+    gunzip = createGunzip();
+    // An error reaches whoever awaits the next piece.
+    pipeline(Readable.from(compressedPieces(descriptor)), gunzip, () => {});
     piece = Buffer.alloc(0);
     pieceAt = 0;
+    return gunzip[Symbol.asyncIterator]();
   };
 
   return {
     grows: false,
     read: async (into, at) => {
-      if (pieces === undefined || at < pieceAt) restart();
+      if (pieces === undefined || at < pieceAt) pieces = restart();
       let filled = 0;
       while (filled < into.length) {
         const from = at + filled - pieceAt;
@@ -83,8 +84,8 @@ function compressedSource(descriptor: number, path: string): Omit<LogSource, "de
           filled += piece.copy(into, filled, from);
           continue;
         }
-        const next = await pieces?.next();
-        if (next === undefined || next.done === true) break;
+        const next = await pieces.next();
+        if (next.done === true) break;
         pieceAt += piece.length;
         piece = next.value;
       }
@@ -92,8 +93,19 @@ function compressedSource(descriptor: number, path: string): Omit<LogSource, "de
     },
     size: () => 0,
     close: () => {
-      void pieces?.return?.();
+      gunzip?.destroy();
       closeSync(descriptor);
     },
   };
+}
+
+/** Without a thread, so no read can be under way when the descriptor is closed and its number given to another file. */
+function* compressedPieces(descriptor: number): Generator<Buffer> {
+  for (let at = 0; ; ) {
+    const bytes = Buffer.allocUnsafe(compressedPieceBytes);
+    const length = readSync(descriptor, bytes, 0, bytes.length, at);
+    if (length === 0) return;
+    at += length;
+    yield bytes.subarray(0, length);
+  }
 }

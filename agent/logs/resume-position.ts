@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type FileMark, type FilePosition, recognise } from "./file-identity.ts";
+import { type FileMark, type FilePosition, hashOf, headBytesMax, recognise } from "./file-identity.ts";
 import { type LogSource, openLogSource } from "./log-source.ts";
 import { beginReading, type FileReading, markOf } from "./read-chunks.ts";
 import { rotatedNames } from "./rotated-names.ts";
@@ -36,7 +36,8 @@ export async function resume(
     const begins = await locate(candidates, position);
     const seenEnds = await locate(candidates, seen);
     const goingOn = await locateHeld(candidates, held);
-    const newestBegun = Math.max(...indexes(begins), ...goingOn.keys(), -1);
+    const begun = [...indexes(begins), ...[...goingOn].filter(([, each]) => each.offset > 0).map(([index]) => index)];
+    const newestBegun = Math.max(...(begun.length > 0 ? begun : goingOn.keys()), -1);
     const newestSeen = Math.max(...indexes(seenEnds), -1);
     const named = new Set(goingOn.values());
     // Deleted, or moved to another directory; still being written perhaps.
@@ -56,7 +57,7 @@ export async function resume(
       readings.push(reading);
       kept.add(source);
     }
-    const found = position.length === 0 || newestBegun >= 0;
+    const found = position.length === 0 || begun.length > 0;
     return { readings, found };
   } finally {
     for (const { source } of candidates) if (!kept.has(source)) source.close();
@@ -66,11 +67,13 @@ export async function resume(
 /** Marks of a position: the newest file, and older ones that a daemon may still write to. */
 const marksMax = 4;
 
-/** Where these readings stand. Files after the last one that was begun are left out: they are unread anyway. */
-export function positionOf(readings: readonly FileReading[]): FilePosition {
-  const lastBegun = readings.findLastIndex((each) => each.offset > 0);
-  const end = Math.max(lastBegun, 0) + 1;
-  return readings.slice(Math.max(end - marksMax, 0), end).map(markOf);
+/**
+ * Where these readings stand. Files without a line read are left out: an empty one has only its inode to be known by,
+ * and files after the last mark are unread anyway. Only a log that never had a line needs it.
+ */
+export function positionOf(readings: readonly FileReading[]): FileMark[] {
+  const begun = readings.filter((each) => each.offset > 0).slice(-marksMax);
+  return (begun.length > 0 ? begun : readings.slice(-1)).map(markOf);
 }
 
 /** The rotated files and the current one, oldest first. A rotated file that cannot be opened cannot be read: left out. */
@@ -124,10 +127,19 @@ async function locateHeld(
   const found = new Map<number, FileReading>();
   for (const reading of held) {
     const byInode = candidates.findIndex(({ source }) => isSameInode(source, reading.source));
-    const index = byInode >= 0 ? byInode : indexes(await locate(candidates, [markOf(reading)]))[0];
+    const index = byInode >= 0 ? byInode : indexes(await locate(candidates, [await contentMark(reading)]))[0];
     if (index !== undefined) found.set(index, reading);
   }
   return found;
+}
+
+/** As `markOf`; what was not begun is known by how it begins. */
+async function contentMark(reading: FileReading): Promise<FileMark> {
+  const mark = markOf(reading);
+  if (mark.headBytes > 0) return mark;
+  const start = Buffer.alloc(headBytesMax);
+  const headBytes = await reading.source.read(start, 0);
+  return { ...mark, head: hashOf(start.subarray(0, headBytes)), headBytes };
 }
 
 /** A file that cannot be read (a broken `.gz`) is not the one. */

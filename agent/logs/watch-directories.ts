@@ -19,10 +19,7 @@ type Watched = Readonly<{ watcher: FSWatcher; inode: number }>;
  * Tells at once when a file of a directory changes, appears or goes. Only a hint: an event may be missing, for a
  * network file system all are, so whoever listens also polls.
  */
-export function watchDirectories(
-  onEvent: (directory: string, name: string | null) => void,
-  log: Logger,
-): DirectoryWatch {
+export function watchDirectories(onEvent: DirectoryListener, log: Logger): DirectoryWatch {
   const watched = new Map<string, Watched>();
   let isRefused = false;
 
