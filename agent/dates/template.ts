@@ -13,7 +13,7 @@ export type DateTemplate = Readonly<{
   timeMs(match: RegExpExecArray, defaultZone: number | null, nowMs: number): number | null;
 }>;
 
-/** A regex in Python's syntax made ready for V8. It must capture the positions of its groups. */
+/** A regex in Python's syntax made ready for V8: global, with named groups and, unless group 1 ends it, positions. */
 export type CompilePython = (source: string, flags: Readonly<{ ignoreCase: boolean }>) => RegExp;
 
 /** What a pattern turns into: `{^LN-BEG}`, `{UNB}` or neither in front of it says how it is bounded. */
@@ -157,5 +157,8 @@ function searcher(compile: CompilePython, source: string, ignoreCase: boolean): 
 
 /** Group 1: what is cut out of the line. When it took no part in the match, nothing is. */
 export function cutOf(match: RegExpExecArray): readonly [number, number] {
-  return match.indices?.[1] ?? [match.index, match.index];
+  if (match.indices !== undefined) return match.indices[1] ?? [match.index, match.index];
+  // Our own templates: the group is the end of the match.
+  const end = match.index + match[0].length;
+  return [end - (match[1]?.length ?? 0), end];
 }

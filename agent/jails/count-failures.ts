@@ -19,6 +19,8 @@ export type Tally = {
 const talliesMax = 100_000;
 /** Of one kept line: evidence for a person. */
 const lineLengthMax = 1024;
+/** Of all kept lines of one jail. Beyond it failures are counted without their lines: evidence may go, counts may not. */
+const keptCharactersMax = 4_000_000;
 
 /**
  * fail2ban's counter. It keeps no list of times but, per id, first, last and a number: when the first failure is older
@@ -27,6 +29,7 @@ const lineLengthMax = 1024;
 export function createFailureCounter(settings: CountSettings) {
   const { maxRetry, findTimeMs, maxMatches } = settings;
   const tallies = new Map<string, Tally>();
+  let keptCharacters = 0;
 
   return {
     get size(): number {
@@ -42,7 +45,7 @@ export function createFailureCounter(settings: CountSettings) {
       passTime(known, atMs);
       known.retries += count;
       known.failures += 1;
-      if (maxMatches > 0) known.lines = [...known.lines, ...lines.map(detached)].slice(-maxMatches);
+      keepLines(known, lines);
       return known;
     },
 
@@ -50,27 +53,40 @@ export function createFailureCounter(settings: CountSettings) {
     takeFull(id: string): Tally | undefined {
       const tally = tallies.get(id);
       if (tally === undefined || tally.retries < maxRetry) return undefined;
-      tallies.delete(id);
+      remove(tally);
       return tally;
     },
 
-    forget: (id: string): boolean => tallies.delete(id),
+    forget(id: string): void {
+      const tally = tallies.get(id);
+      if (tally !== undefined) remove(tally);
+    },
 
     /** Drops ids without a failure in the last findtime. */
     dropStale(nowMs: number): void {
-      for (const tally of tallies.values()) if (tally.lastMs <= nowMs - findTimeMs) tallies.delete(tally.id);
+      for (const tally of tallies.values()) if (tally.lastMs <= nowMs - findTimeMs) remove(tally);
     },
   };
 
   function start(id: string, atMs: number, lines: readonly string[], count: number): Tally {
-    if (tallies.size >= talliesMax) {
-      const oldest = tallies.keys().next();
-      if (!oldest.done) tallies.delete(oldest.value);
-    }
-    const kept = maxMatches > 0 ? lines.slice(-maxMatches).map(detached) : [];
-    const tally = { id: detached(id), firstMs: atMs, lastMs: atMs, retries: count, failures: 1, lines: kept };
+    const oldest = tallies.size >= talliesMax ? tallies.values().next().value : undefined;
+    if (oldest !== undefined) remove(oldest);
+    const tally: Tally = { id: detached(id), firstMs: atMs, lastMs: atMs, retries: count, failures: 1, lines: [] };
+    keepLines(tally, lines);
     tallies.set(tally.id, tally);
     return tally;
+  }
+
+  function remove(tally: Tally): void {
+    tallies.delete(tally.id);
+    keptCharacters -= lengthOf(tally.lines);
+  }
+
+  function keepLines(tally: Tally, lines: readonly string[]): void {
+    if (maxMatches <= 0 || lines.length === 0 || keptCharacters >= keptCharactersMax) return;
+    const kept = [...tally.lines, ...lines.slice(-maxMatches).map(detached)].slice(-maxMatches);
+    keptCharacters += lengthOf(kept) - lengthOf(tally.lines);
+    tally.lines = kept;
   }
 
   function passTime(tally: Tally, atMs: number): void {
@@ -90,4 +106,8 @@ export type FailureCounter = ReturnType<typeof createFailureCounter>;
 /** A copy of its own: V8 would otherwise keep the whole chunk of log a short text was cut from. */
 function detached(text: string): string {
   return Buffer.from(text.slice(0, lineLengthMax)).toString();
+}
+
+function lengthOf(lines: readonly string[]): number {
+  return lines.reduce((sum, line) => sum + line.length, 0);
 }

@@ -9,11 +9,13 @@ export type IgnoreSettings = Pick<JailSettings, "ignoreSelf" | "ignoreIp" | "ign
 
 /** The world around the list. Readers answer at once; only names are waited for, and never while a line is judged. */
 export type IgnoreSources = Readonly<{
-  /** Addresses of this host, from its interfaces and its own names. */
+  /** Addresses of this host's interfaces. */
   selfAddresses(): readonly string[];
+  /** Names of this host: behind NAT the public address is only known to the name server. */
+  selfNames(): readonly string[];
   /** Changes when the file does (modification time and size); undefined when it cannot be read. */
   fileVersion(path: string): string | undefined;
-  readFile(path: string): string;
+  readFile(path: string): string | undefined;
   resolve(name: string): Promise<readonly string[]>;
 }>;
 
@@ -31,7 +33,7 @@ const selfTimeMs = minuteMs;
 const fileCheckMs = secondMs;
 
 type WatchedFile = { readonly path: string; checkedMs: number; version: string | undefined; nets: CidrTable<true> };
-type ResolvedName = { readonly name: string; resolvedMs: number; nets: CidrTable<true> };
+type ResolvedName = { readonly name: string; readonly by: IgnoredBy; resolvedMs: number; nets: CidrTable<true> };
 
 /** Who is never counted in one jail. Order and caches are fail2ban's. */
 export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSources) {
@@ -40,9 +42,11 @@ export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSource
   const files: WatchedFile[] = entries
     .filter((entry) => entry.kind === "file")
     .map(({ path }) => ({ path, checkedMs: -Infinity, version: undefined, nets: new CidrTable() }));
-  const names: ResolvedName[] = entries
-    .filter((entry) => entry.kind === "name")
-    .map(({ name }) => ({ name, resolvedMs: -Infinity, nets: new CidrTable() }));
+  const listedNames = entries.filter((entry) => entry.kind === "name").map(({ name }) => name);
+  const names = [
+    ...(settings.ignoreSelf ? sources.selfNames() : []).map((name) => unresolved(name, "ignoreself rule")),
+    ...listedNames.map((name) => unresolved(name, "dns")),
+  ];
   const cache = settings.ignoreCache === null ? undefined : createVerdictCache(settings.ignoreCache);
   let own = { readMs: -Infinity, nets: new CidrTable<true>() };
 
@@ -56,8 +60,9 @@ export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSource
       file.checkedMs = nowMs;
       const version = sources.fileVersion(file.path);
       // A file that is gone for a moment, while an editor replaces it, keeps protecting whom it named.
-      if (version !== undefined && version !== file.version) {
-        file.nets = tableOf(parseIgnoreFile(sources.readFile(file.path)));
+      const text = version === undefined || version === file.version ? undefined : sources.readFile(file.path);
+      if (text !== undefined) {
+        file.nets = tableOf(parseIgnoreFile(text));
         file.version = version;
       }
     }
@@ -70,7 +75,8 @@ export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSource
     if (settings.ignoreSelf && isOwn(subject, nowMs)) return by("ignoreself rule");
     if (subject.some((net) => nets.covers(net))) return by("ip");
     if (files.some((file) => isInFile(file, subject, nowMs))) return by("file");
-    if (names.some((name) => subject.some((net) => name.nets.covers(net)))) return by("dns");
+    const named = names.find((name) => subject.some((net) => name.nets.covers(net)));
+    if (named !== undefined) return by(named.by);
     if (settings.ignoreCommand !== null) return { kind: "ask", command: settings.ignoreCommand };
     return { kind: "not-ignored" };
   }
@@ -110,6 +116,10 @@ export type IgnoreList = ReturnType<typeof createIgnoreList>;
 function netsOf(found: FoundFailure): readonly Net[] {
   const texts = found.ip === null || found.ip === found.id ? [found.id] : [found.id, found.ip];
   return texts.map(parseNet).filter((net) => net !== undefined);
+}
+
+function unresolved(name: string, by: IgnoredBy): ResolvedName {
+  return { name, by, resolvedMs: Number.NEGATIVE_INFINITY, nets: new CidrTable() };
 }
 
 function tableOf(entries: readonly IgnoreEntry[]): CidrTable<true> {

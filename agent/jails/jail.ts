@@ -96,8 +96,8 @@ export function createJail(rules: JailRules, parts: JailParts) {
   function banIfFull(failure: FoundFailure, nowMs: number, decisions: JailDecision[]): void {
     const tally = counter.takeFull(failure.id);
     if (tally === undefined) return;
-    const { lines, failures, lastMs } = tally;
-    decisions.push(...ban({ ...failure, atMs: lastMs, lines }, failures, nowMs));
+    const { id, lines, failures, lastMs } = tally;
+    decisions.push(...ban({ ...failure, id, atMs: lastMs, lines }, failures, nowMs));
   }
 
   function ban(failure: FoundFailure, failures: number, nowMs: number): readonly JailDecision[] {

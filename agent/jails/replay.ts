@@ -32,7 +32,10 @@ export function* replayJail(
       history.purge(nowMs);
       nextPurgeMs = nowMs + hourMs;
     }
-    for (const decision of jail.onFailure(found, nowMs)) {
+    // An ignorecommand is not run: what it would say now is not what it said then.
+    const asked = jail.onFailure(found, nowMs);
+    const decisions = asked[0]?.kind === "ask" ? jail.onIgnoreAnswer(found, false, nowMs) : asked;
+    for (const decision of decisions) {
       if (decision.kind !== "ban") continue;
       const { id, atMs, banTimeMs, earlierBans } = decision;
       history.record(rules.name, id, { bans: earlierBans + 1, lastStartMs: atMs, lastBanTimeMs: banTimeMs });

@@ -66,3 +66,16 @@ test("counts at most a hundred thousand ids, the oldest gives way", () => {
   assert.equal(counter.get("id 0"), undefined);
   assert.equal(counter.get("id 1")?.retries, 1);
 });
+
+test("keeps four million characters of lines at most, and goes on counting without them", () => {
+  const counter = counterOf(1, 1);
+  const line = "x".repeat(2000);
+  for (let id = 0; id < 5000; id += 1) counter.add(`id ${id}`, 0, [line]);
+  const kept = (id: number): number => counter.get(`id ${id}`)?.lines[0]?.length ?? 0;
+  assert.equal(kept(0), 1024);
+  assert.equal(kept(4999), 0);
+  assert.equal(counter.get("id 4999")?.retries, 1);
+  for (let id = 0; id < 10; id += 1) counter.takeFull(`id ${id}`);
+  counter.add("after", 0, [line]);
+  assert.equal(counter.get("after")?.lines[0]?.length, 1024);
+});

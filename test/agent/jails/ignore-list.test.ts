@@ -12,6 +12,7 @@ const settingsOf = (changes: Partial<IgnoreSettings>): IgnoreSettings => ({
 });
 const emptyWorld: IgnoreSources = {
   selfAddresses: () => [],
+  selfNames: () => [],
   fileVersion: () => undefined,
   readFile: () => "",
   resolve: async () => [],
@@ -58,6 +59,16 @@ test("spares this host first, if asked to", () => {
   );
   assert.equal(verdictOn(listOf({ ignoreSelf: true }, world), "2001:db8::1"), "ignoreself rule");
   assert.equal(verdictOn(listOf({}, world), "192.0.2.1"), "not-ignored");
+});
+
+test("spares what this host's names resolve to, as itself", async () => {
+  const world = { selfNames: () => ["vps.example"], resolve: async () => ["192.0.2.44"] };
+  const list = listOf({ ignoreSelf: true }, world);
+  await list.refreshNames(0);
+  assert.equal(verdictOn(list, "192.0.2.44"), "ignoreself rule");
+  const indifferent = listOf({ ignoreSelf: false }, world);
+  await indifferent.refreshNames(0);
+  assert.equal(verdictOn(indifferent, "192.0.2.44"), "not-ignored");
 });
 
 test("reads a file list again when it changed, and looks at most once a second", () => {
