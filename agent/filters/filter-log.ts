@@ -1,7 +1,7 @@
 import type { LineClock } from "./found-failure.ts";
 import type { Filter } from "./match-line.ts";
 import { createScanner } from "./scanner.ts";
-import { type OnOutcome, type Task, type Trouble, Watchdog } from "./watchdog.ts";
+import { type OnOutcome, type Task, type TimeLimits, type Trouble, Watchdog } from "./watchdog.ts";
 
 export type LogFilters = Readonly<{
   /**
@@ -16,10 +16,10 @@ export type LogFilters = Readonly<{
 /** The path of every log line: gate → decode → filter under the watchdog. One per log, with the filters of all its jails. */
 export function createLogFilters(
   filters: readonly Filter[],
-  options: Readonly<{ report: (trouble: Trouble) => void; gated?: boolean; encoding?: string }>,
+  options: Readonly<{ report: (trouble: Trouble) => void; gated?: boolean; encoding?: string; limits?: TimeLimits }>,
 ): LogFilters {
   const scanner = createScanner(filters, options);
-  const watchdog = new Watchdog(options.report);
+  const watchdog = new Watchdog(options.report, options.limits);
   return {
     process(chunk, clock, onOutcome) {
       const tasks: Task[] = [];

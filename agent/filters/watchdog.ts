@@ -2,12 +2,17 @@ import type { LineClock, Outcome } from "./found-failure.ts";
 import { type Filter, longLineLength, type Watched } from "./match-line.ts";
 import { runWithLimit } from "./time-limit.ts";
 
-/** Wall time of one batch. On a loaded machine an innocent batch of milliseconds can take a second. */
-const batchMsMax = 2000;
-/** Wall time of one line by itself; lines take microseconds. */
-const lineMsMax = 1000;
-/** A stopped line is blamed on its regex only if it really had the CPU for this share of its time. */
-const cpuShareMin = 0.5;
+export type TimeLimits = Readonly<{
+  /** Wall time of one batch. */
+  batchMs: number;
+  /** Wall time of one line by itself. */
+  lineMs: number;
+  /** A stopped line is blamed on its regex only if it really had the CPU for this share of its time. */
+  cpuShareMin: number;
+}>;
+
+/** Lines take microseconds, but on a loaded machine an innocent batch of milliseconds can take a second. */
+const timeLimits: TimeLimits = { batchMs: 2000, lineMs: 1000, cpuShareMin: 0.5 };
 /** A line that got no CPU is tried again so often before it is given up. */
 const attemptsMax = 3;
 /** So many lines may a regex spoil before it is suspended: one could be an accident of the log. */
@@ -36,10 +41,12 @@ export type OnOutcome = (task: Task, outcome: Outcome) => void;
  */
 export class Watchdog {
   readonly #report: (trouble: Trouble) => void;
+  readonly #limits: TimeLimits;
   readonly #strikes = { short: new Map<Watched, number>(), long: new Map<Watched, number>() };
 
-  constructor(report: (trouble: Trouble) => void) {
+  constructor(report: (trouble: Trouble) => void, limits: TimeLimits = timeLimits) {
     this.#report = report;
+    this.#limits = limits;
   }
 
   run(tasks: readonly Task[], clock: LineClock, onOutcome: OnOutcome): void {
@@ -62,7 +69,7 @@ export class Watchdog {
   #runBatch(tasks: readonly Task[], from: number, end: number, clock: LineClock, onOutcome: OnOutcome): number {
     const done: [Task, Outcome][] = [];
     let next = from;
-    const stopped = runWithLimit(batchMsMax, () => {
+    const stopped = runWithLimit(this.#limits.batchMs, () => {
       for (; next < end; next += 1) {
         const task = tasks[next];
         if (task === undefined) return;
@@ -89,14 +96,14 @@ export class Watchdog {
     if (again) filter.forgetLine();
     for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
       let outcome: Outcome | undefined;
-      const cpuMs = runWithLimit(lineMsMax, () => {
+      const cpuMs = runWithLimit(this.#limits.lineMs, () => {
         outcome = filter.match(line, clock);
       });
       if (outcome !== undefined) {
         if (outcome.kind !== "missed") onOutcome(task, outcome);
         return;
       }
-      const guilty = (cpuMs ?? 0) >= lineMsMax * cpuShareMin;
+      const guilty = (cpuMs ?? 0) >= this.#limits.lineMs * this.#limits.cpuShareMin;
       const place = filter.running;
       filter.forgetLine();
       if (!guilty && attempt < attemptsMax) continue;
