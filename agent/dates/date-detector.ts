@@ -14,7 +14,7 @@ import {
   tai64nTemplate,
   withoutBounds,
 } from "./template.ts";
-import { createTemplateList } from "./template-list.ts";
+import { createTemplateList, type FoundTemplate } from "./template-list.ts";
 import { parseLogTimezone } from "./zone.ts";
 
 /**
@@ -50,6 +50,7 @@ export function createDateDetector(settings: DateSettings): DateDetector {
     [fastPatterns.iso8601, iso8601Form(zone, latestYear)],
   ]);
   const list = createTemplateList(templates);
+  const timeOf = rememberingLast(zone);
   return {
     find(line, nowMs) {
       const usual = list.last();
@@ -61,8 +62,26 @@ export function createDateDetector(settings: DateSettings): DateDetector {
       const found = list.find(line, nowMs);
       if (found === undefined) return undefined;
       const [start, end] = cutOf(found.match);
-      return { start, end, atMs: start === end ? null : found.template.timeMs(found.match, zone, nowMs) };
+      return { start, end, atMs: start === end ? null : timeOf(found, nowMs) };
     },
+  };
+}
+
+/** Lines of a busy log share their second, and lines of a batch their now: the same text then means the same time. */
+function rememberingLast(zone: number | null) {
+  let last: Readonly<{ template?: DateTemplate; text: string; nowMs: number; atMs: number | null }> = {
+    text: "",
+    nowMs: 0,
+    atMs: null,
+  };
+  return ({ match, template }: FoundTemplate, nowMs: number): number | null => {
+    const text = match[0];
+    if (last.template !== template || last.text !== text || last.nowMs !== nowMs) {
+      // A copy: a part of the line would keep the whole chunk of log in memory.
+      const copy = Buffer.from(text).toString();
+      last = { template, text: copy, nowMs, atMs: template.timeMs(match, zone, nowMs) };
+    }
+    return last.atMs;
   };
 }
 

@@ -36,7 +36,12 @@ test("a ban holds in the second it ends, and is over in the next", () => {
   failAt(jail, 0);
   assert.deepEqual(jail.expire(600_000), []);
   assert.deepEqual(jail.expire(600_001), [{ id: address, net: address, startMs: 0, untilMs: 600_000 }]);
-  assert.deepEqual(jail.expire(600_002), []);
+  failAt(jail, 601, 601, "192.0.2.2");
+  failAt(jail, 602, 602, "192.0.2.3");
+  assert.deepEqual(
+    jail.expire(1_202_000).map(({ id }) => id),
+    ["192.0.2.2"],
+  );
   assert.deepEqual(kinds(failAt(jail, 601)), ["counted", "ban"]);
 });
 
