@@ -52,8 +52,23 @@ export class WantedSet {
     return this.#entries.size;
   }
 
-  hasBan(id: string): boolean {
-    return this.#bans.has(id);
+  /** Whether somebody wants this element, by its key. */
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
+  /** Keys of the elements that are held back. */
+  get held(): readonly string[] {
+    return [...this.#held];
+  }
+
+  /** Ids of the bans of this net and of all inside it; null = of all. Scans every ban: for the pace of people. */
+  idsWithin(outer: Net | null): readonly string[] {
+    const inside = (text: string): boolean => {
+      const net = parseNet(text);
+      return net !== undefined && (outer === null || contains(outer, net));
+    };
+    return [...this.#bans.values()].filter((ban) => inside(ban.net)).map(({ id }) => id);
   }
 
   /** Adds bans or changes those of the same id; one change for all of them. */

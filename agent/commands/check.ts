@@ -1,0 +1,38 @@
+import { exitCodes } from "../../shared/errors.ts";
+import { compileFilter } from "../filters/compile-filter.ts";
+import { explainSettings, settingsAsJson } from "../settings/explain-settings.ts";
+import type { Settings } from "../settings/jail-settings.ts";
+import { resolveSettings } from "../settings/resolve-settings.ts";
+import { type AgentCommand, configDirOption, configOption, jsonOption, printJson } from "./command.ts";
+
+export const command: AgentCommand = {
+  help: {
+    usage: "fleet2ban-agent check [options]",
+    about:
+      "Tests the configuration and explains every jail: filter, logs, thresholds, what its bans stop, warnings. Ends with\n" +
+      "78 when a jail cannot run, and names file, section, option and remedy.",
+    options: { ...configDirOption, ...configOption, ...jsonOption },
+  },
+  async run(line) {
+    const { settings: read } = resolveSettings(line.text("config"), line.text("config-dir"));
+    const settings = withCompiledFilters(read);
+    if (line.on("json")) for (const value of settingsAsJson(settings)) printJson(value);
+    else process.stdout.write(explainSettings(settings));
+    return settings.broken.length > 0 ? exitCodes.badConfig : exitCodes.ok;
+  },
+};
+
+/** A jail whose regexes cannot be used is as broken as one that cannot be read. */
+function withCompiledFilters(settings: Settings): Settings {
+  const broken = [...settings.broken];
+  const jails = settings.jails.flatMap((jail) => {
+    try {
+      const filter = compileFilter(jail.filter, { useDns: jail.useDns, timezone: jail.logTimezone });
+      return [{ ...jail, warnings: [...jail.warnings, ...filter.warnings] }];
+    } catch (error) {
+      broken.push({ name: jail.name, problem: error instanceof Error ? error.message : String(error) });
+      return [];
+    }
+  });
+  return { ...settings, jails, broken };
+}

@@ -1,0 +1,172 @@
+import { formatShort, type Net, parseNet } from "../../shared/address.ts";
+import { messageOf } from "../../shared/errors.ts";
+import type { Logger } from "../logger.ts";
+import { DeadManSwitch } from "./dead-man-switch.ts";
+import { type Counter, elementKey, type FirewallBackend, type FirewallSetup, type Verdict } from "./firewall.ts";
+import { FirewallQueue, type FirewallState } from "./firewall-queue.ts";
+import { buildProtection, type NeverNet, type Protection, protectedNets, refusal } from "./protect.ts";
+import { type OwnedAllow, type OwnedBan, type WantedChange, WantedSet } from "./wanted-set.ts";
+
+export type EnforcerParts = Readonly<{
+  backend: FirewallBackend;
+  verdict: Verdict;
+  log: Logger;
+  /**
+   * Whether the coordinator, and every probe that is configured, answers now. Without it there is no dead man's switch:
+   * an agent that works alone has nobody to be cut off from.
+   */
+  reach?: () => Promise<boolean>;
+}>;
+
+/**
+ * Everything this host bans, whoever wants it, on its way into the firewall: protection is asked, owners are merged,
+ * changes are batched. Before `open` it only collects, so that a restart writes all its bans in one transaction.
+ */
+export class Enforcer {
+  readonly #parts: EnforcerParts;
+  readonly #wanted = new WantedSet();
+  readonly #queue: FirewallQueue;
+  readonly #deadMan: DeadManSwitch | undefined;
+  #protection: Protection = buildProtection({ never: [] });
+  #isOpen = false;
+  /** The last time `expire` was told: exact to the second, which is all the dead man's switch needs. */
+  #nowMs = 0;
+
+  constructor(parts: EnforcerParts) {
+    this.#parts = parts;
+    this.#queue = new FirewallQueue({
+      backend: parts.backend,
+      setup: () => this.#setup(),
+      wanted: () => this.#wanted.elements(),
+      onState: (state) => this.#onState(state),
+    });
+    const { reach, log } = parts;
+    const hold = (keys: readonly string[]) => void this.#submit(this.#wanted.hold(keys));
+    const release = (keys: readonly string[]) => void this.#submit(this.#wanted.release(keys));
+    this.#deadMan = reach === undefined ? undefined : new DeadManSwitch({ reach, hold, release, log });
+  }
+
+  get name(): string {
+    return this.#parts.backend.name;
+  }
+
+  get enforcing(): boolean {
+    return this.#parts.backend.enforcing;
+  }
+
+  get state(): FirewallState {
+    return this.#queue.state;
+  }
+
+  get size(): number {
+    return this.#wanted.size;
+  }
+
+  /** Why this host will not ban the net; undefined = it will. */
+  refusal(text: string): string | undefined {
+    const net = parseNet(text);
+    return net === undefined ? "is not an address or network" : refusal(net, this.#protection);
+  }
+
+  /** Other addresses to protect: this host's own may change while it runs. */
+  async protect(never: Iterable<NeverNet>): Promise<void> {
+    const before = this.#setup().allow.join();
+    this.#protection = buildProtection({ never });
+    if (this.#isOpen && this.#setup().allow.join() !== before) await this.#queue.setUp();
+  }
+
+  /** Writes all that was collected; from now on changes go at once. */
+  async open(): Promise<void> {
+    await this.#queue.open();
+    this.#isOpen = true;
+  }
+
+  /** Bans what may be banned; what is protected is refused aloud. @returns when it is in force */
+  async ban(bans: readonly OwnedBan[]): Promise<void> {
+    const accepted = bans.filter((ban) => {
+      const why = this.refusal(ban.net);
+      if (why === undefined) return true;
+      this.#parts.log.warn({ net: ban.net, why, event: "ban_refused" }, "refused to ban a protected network");
+      return false;
+    });
+    if (accepted.length === 0) return;
+    const wanted = this.#wanted.ban(accepted);
+    await this.#submit(wanted);
+    if (this.#isOpen) this.#deadMan?.changed(wanted.change.add.map(elementKey), this.#nowMs);
+  }
+
+  async unban(ids: readonly string[]): Promise<void> {
+    await this.#submit(this.#wanted.unban(ids));
+  }
+
+  async allow(allows: readonly OwnedAllow[]): Promise<void> {
+    await this.#submit(this.#wanted.allow(allows));
+  }
+
+  async disallow(ids: readonly string[]): Promise<void> {
+    await this.#submit(this.#wanted.disallow(ids));
+  }
+
+  /** To be called every second. */
+  async expire(nowMs: number): Promise<void> {
+    this.#nowMs = nowMs;
+    for (const { change, allow } of this.#wanted.expire(nowMs)) {
+      // Tens of thousands may end in one second, and the kernel has ended them already.
+      const remove = this.#parts.backend.endsBans ? [] : change.remove;
+      await this.#submit({ change: { ...change, remove }, allow });
+    }
+    this.#deadMan?.tick(nowMs);
+  }
+
+  /**
+   * Lifts here what the coordinator ordered for exactly this net or inside it (null = everything), until it orders
+   * something else: the emergency exit when it is away. @returns how many
+   */
+  async liftOrdered(net: Net | null): Promise<number> {
+    const ids = this.#wanted.idsWithin(net).filter((id) => !id.startsWith("jail:"));
+    await this.unban(ids);
+    return ids.length;
+  }
+
+  counters(): Promise<readonly Counter[]> {
+    return this.#parts.backend.counters();
+  }
+
+  /** Finishes what waits. The bans stay in force. */
+  close(): Promise<void> {
+    return this.#queue.close();
+  }
+
+  async #submit({ change, allow }: WantedChange): Promise<void> {
+    if (!this.#isOpen) return;
+    try {
+      if (allow !== null) await this.#queue.setUp();
+      const { rejected } = await this.#queue.submit(change);
+      for (const { net, reason } of rejected.slice(0, 10)) {
+        this.#parts.log.error({ net, reason, event: "element_refused" }, "the firewall refused a ban");
+      }
+    } catch (error) {
+      // The queue keeps trying with the whole wanted set; its state says so on every surface.
+      this.#parts.log.error(
+        { problem: messageOf(error), event: "firewall_failed" },
+        "the firewall is not as it should be",
+      );
+    }
+  }
+
+  #setup(): FirewallSetup {
+    const allow = [...protectedNets(this.#protection), ...this.#wanted.allowNets].map(shortNet);
+    return { verdict: this.#parts.verdict, allow: [...new Set(allow)] };
+  }
+
+  #onState(state: FirewallState): void {
+    if (state.kind === "healing") {
+      this.#parts.log.warn({ problem: state.problem, event: "firewall_healing" }, "writing the firewall anew");
+    }
+  }
+}
+
+function shortNet(text: string): string {
+  const net = parseNet(text);
+  return net === undefined ? text : formatShort(net);
+}

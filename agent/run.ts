@@ -1,0 +1,136 @@
+import { hostname } from "node:os";
+import { minuteMs, secondMs } from "../shared/durations.ts";
+import { messageOf } from "../shared/errors.ts";
+import type { Order, Scope } from "../shared/order.ts";
+import { version } from "../shared/version.ts";
+import { carryOutOrders, type OrderTargets } from "./carry-out-orders.ts";
+import type { AgentConfig } from "./config.ts";
+import { answerControl } from "./control/answer.ts";
+import { controlPath } from "./control/control-path.ts";
+import { listenControl } from "./control/control-socket.ts";
+import { detectFirewall } from "./firewall/detect.ts";
+import { Enforcer } from "./firewall/enforcer.ts";
+import { SshSessions } from "./firewall/self-addresses.ts";
+import { loadCredentials } from "./fleet/credentials.ts";
+import { openFleet } from "./fleet/open-fleet.ts";
+import type { Logger } from "./logger.ts";
+import { protectedBy } from "./protected.ts";
+import type { Settings } from "./settings/jail-settings.ts";
+import { type AgentStatus, statusOf } from "./status.ts";
+import { openStore } from "./store/open-store.ts";
+import { JailEffects } from "./watch/jail-effects.ts";
+import { type LogWatch, watchLogs } from "./watch/log-watch.ts";
+import { openJails, restoreBans } from "./watch/open-jails.ts";
+
+export type Deps = Readonly<{ now: () => number; log: Logger }>;
+export type Agent = AsyncDisposable & Readonly<{ status(): AgentStatus }>;
+
+/** This host's own addresses change, and an admin's session begins and ends. */
+const protectEveryMs = minuteMs;
+const purgeEveryMs = 10 * minuteMs;
+
+/**
+ * The agent. Opens in the order of dependence: the store, the firewall with every ban of the last run, then the logs
+ * and the fleet, so that no ban lapses while the rest starts. It is closed in reverse, and the bans stay in force.
+ */
+export async function run(config: AgentConfig, settings: Settings, { now, log }: Deps): Promise<Agent> {
+  await using opened = new AsyncDisposableStack();
+  const store = opened.use(openStore(config.stateDir, log));
+  const print = (script: string) => log.info({ script, event: "observed" }, "would change the firewall");
+  const { backend, reasons } = await detectFirewall(config.firewall, { now, print });
+  const enforcer = new Enforcer({ backend, verdict: config.verdict, log });
+  opened.defer(() => enforcer.close());
+  const credentials = loadCredentials(config.credentials);
+  const sessions = new SshSessions();
+  const protect = async () => enforcer.protect(await protectedBy(config, credentials?.url, sessions, now()));
+  await protect();
+
+  const effects = new JailEffects({ enforcer, store: store.bans, log, fail2banLog: config.fail2banLog });
+  const { jails, broken } = openJails(settings, store.bans, log);
+  let watch: LogWatch | undefined;
+  const problems = () => [...broken, ...firewallProblems(enforcer), ...(watch?.problems() ?? [])];
+  const orders = oneByOne(log, { enforcer, effects, jails, now });
+  // Its allows are collected before any ban, and everything goes to the firewall in one transaction.
+  const fleet =
+    credentials &&
+    opened.use(
+      openFleet({
+        credentials,
+        credentialsFile: config.credentials,
+        stores: store,
+        onOrders: orders.add,
+        refuse: ({ net }) => enforcer.refusal(net),
+        onAcknowledged: () => undefined,
+        onRoom: () => watch?.resume(),
+        status: () => ({ version, firewall: enforcer.name, enforcing: enforcer.enforcing, problems: problems() }),
+        now,
+        log,
+      }),
+    );
+  await orders.done();
+  await restoreBans(jails, store.bans, effects, now());
+  await enforcer.open();
+
+  watch = opened.use(
+    watchLogs({
+      jails,
+      effects,
+      positions: store.positions,
+      inFlight: (fleet && store.outbox.inFlight()?.positions) ?? new Map(),
+      report: fleet === undefined ? null : (parcel) => fleet.outbox.add(parcel),
+      evidence: config.evidence,
+      now,
+      log,
+    }),
+  );
+  fleet?.start();
+  const protectAgain = () =>
+    protect().catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not read what to protect"));
+  opened.use(repeat(secondMs, () => tick({ enforcer, effects, jails, now })));
+  opened.use(repeat(protectEveryMs, () => void protectAgain()));
+  opened.use(repeat(purgeEveryMs, () => store.purge(now())));
+  const status = () => statusOf({ config, jails, enforcer, reasons, fleet, credentials, watch, problems: problems() });
+  const parts = { jails, effects, enforcer, status, now };
+  opened.use(await listenControl(controlPath(config.stateDir), (request) => answerControl(request, parts)));
+  for (const warning of backend.warnings) log.warn({ warning, event: "firewall_warning" }, "about this firewall");
+  const names = jails.map(({ jail }) => jail.name);
+  const fields = { jails: names, firewall: enforcer.name, reasons, host: credentials?.host ?? hostname() };
+  log.info({ ...fields, event: "started" }, "the agent protects this host");
+  const closing = opened.move();
+  return { status, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+}
+
+/** Orders are carried out in the sequence in which they came, whatever each has to wait for. */
+function oneByOne(log: Logger, targets: OrderTargets) {
+  let last: Promise<void> = Promise.resolve();
+  return {
+    add(scope: Scope, orders: readonly Order[]): void {
+      last = last
+        .then(() => carryOutOrders(scope, orders, targets))
+        .catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not carry out orders"));
+    },
+    done: () => last,
+  };
+}
+
+function tick({ enforcer, effects, jails, now }: OrderTargets): void {
+  const nowMs = now();
+  for (const { jail } of jails) {
+    const ended = jail.expire(nowMs).map(({ id }) => id);
+    if (ended.length > 0) effects.ended(jail.name, ended, nowMs);
+  }
+  void enforcer.expire(nowMs);
+}
+
+function firewallProblems({ state, enforcing }: Enforcer): string[] {
+  const problems = [];
+  if (state.kind === "healing") problems.push(`firewall: is being written anew: ${state.problem}`);
+  if (state.refused > 0) problems.push(`firewall: refuses ${state.refused} bans`);
+  if (!enforcing) problems.push("firewall: only observing, no packet is stopped");
+  return problems;
+}
+
+function repeat(everyMs: number, work: () => void): Disposable {
+  const timer = setInterval(work, everyMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}

@@ -1,0 +1,64 @@
+import { createLogFilters, type LogFilters } from "../filters/filter-log.ts";
+import type { FoundFailure, LineClock } from "../filters/found-failure.ts";
+import type { Trouble } from "../filters/watchdog.ts";
+import type { WatchedJail } from "./watched-jail.ts";
+
+export type JailFailure = Readonly<{ watched: WatchedJail; found: FoundFailure }>;
+
+/** Filters of one log that read it in the same encoding: one pass over its lines serves them all. */
+type Group = Readonly<{ filters: LogFilters; jails: ReadonlyMap<WatchedJail["filter"], WatchedJail> }>;
+
+/**
+ * Finds the failures in chunks of log files. Which jails read a log follows from the globs it was found by; the
+ * groups of filters are made once per set of globs.
+ */
+export class LogLines {
+  readonly #jails: readonly WatchedJail[];
+  readonly #report: (trouble: Trouble) => void;
+  readonly #groups = new Map<string, readonly Group[]>();
+
+  constructor(jails: readonly WatchedJail[], report: (trouble: Trouble) => void) {
+    this.#jails = jails;
+    this.#report = report;
+  }
+
+  /** In the order of the log, as each jail sees it. */
+  find(lines: Buffer, globs: readonly string[], clock: LineClock): JailFailure[] {
+    const found: JailFailure[] = [];
+    for (const { filters, jails } of this.#groupsFor(globs)) {
+      filters.process(lines, clock, (task, outcome) => {
+        const watched = jails.get(task.filter);
+        if (outcome.kind !== "failure" || watched === undefined) return;
+        for (const failure of outcome.failures) found.push({ watched, found: failure });
+      });
+    }
+    return found;
+  }
+
+  #groupsFor(globs: readonly string[]): readonly Group[] {
+    const key = globs.toSorted().join("\n");
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const readers = this.#jails.filter(({ settings }) => settings.logPaths.some(({ glob }) => globs.includes(glob)));
+    const byEncoding = Map.groupBy(readers, ({ settings }) => encodingOf(settings.logEncoding));
+    const groups = [...byEncoding].map(([encoding, jails]): Group => {
+      const filters = createLogFilters(
+        jails.map(({ filter }) => filter),
+        { report: this.#report, encoding },
+      );
+      return { filters, jails: new Map(jails.map((watched) => [watched.filter, watched])) };
+    });
+    this.#groups.set(key, groups);
+    return groups;
+  }
+}
+
+/** `auto` is UTF-8 in practice; a name this runtime does not know is read as UTF-8 too, with replacement characters. */
+function encodingOf(name: string): string {
+  if (name.toLowerCase() === "auto") return "utf-8";
+  try {
+    return new TextDecoder(name).encoding;
+  } catch {
+    return "utf-8";
+  }
+}

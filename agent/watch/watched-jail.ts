@@ -1,0 +1,58 @@
+import { banPortsMax } from "../../shared/order.ts";
+import { compileFilter } from "../filters/compile-filter.ts";
+import type { FoundFailure } from "../filters/found-failure.ts";
+import type { Filter } from "../filters/match-line.ts";
+import type { BanHistories } from "../jails/ban-history.ts";
+import { createIgnoreList, type IgnoreSources } from "../jails/ignore-list.ts";
+import { createJail, type Jail, type JailDecision } from "../jails/jail.ts";
+import type { JailSettings } from "../settings/jail-settings.ts";
+import { namesOf } from "./host-names.ts";
+import { runIgnoreCommand } from "./ignore-command.ts";
+
+/** A jail at work: its filter, its counting, and what its bans stop. */
+export type WatchedJail = Readonly<{
+  settings: JailSettings;
+  filter: Filter;
+  jail: Jail;
+  /** null = every port; undefined = this jail stops no packets (it only runs other actions). */
+  ports: readonly number[] | null | undefined;
+  /** What one failure leads to; waits for names and for the ignorecommand, where the jail uses them. */
+  take(found: FoundFailure, nowMs: number): Promise<readonly JailDecision[]>;
+}>;
+
+export type JailParts = Readonly<{ histories: BanHistories; sources: IgnoreSources; random: () => number }>;
+
+/** @throws Fleet2banError `invalid` when the filter cannot be used; the other jails go on */
+export function openWatchedJail(settings: JailSettings, parts: JailParts): WatchedJail {
+  const filter = compileFilter(settings.filter, { useDns: settings.useDns, timezone: settings.logTimezone });
+  const ignoreList = createIgnoreList(settings, parts.sources);
+  const jail = createJail(settings, { ignoreList, history: parts.histories, random: parts.random });
+  return { settings, filter, jail, ports: portsOf(settings), take };
+
+  async function take(found: FoundFailure, nowMs: number): Promise<readonly JailDecision[]> {
+    const named = await namesOf(found, settings.useDns);
+    const decisions: JailDecision[] = [];
+    for (const each of named) {
+      for (const decision of jail.onFailure(each, nowMs)) {
+        if (decision.kind !== "ask") decisions.push(decision);
+        else {
+          const ignored = await runIgnoreCommand(decision.command, decision.found);
+          decisions.push(...jail.onIgnoreAnswer(decision.found, ignored, nowMs));
+        }
+      }
+    }
+    return decisions;
+  }
+}
+
+/** The ports of all firewall actions together: packets to any of them are stopped once. */
+function portsOf({ actions }: JailSettings): readonly number[] | null | undefined {
+  const lists = actions.flatMap((action) => (action.kind === "firewall" ? [action.ports] : []));
+  if (lists.length === 0) return undefined;
+  const ports = new Set<number>();
+  for (const list of lists) {
+    if (list === null) return null;
+    for (const port of list) ports.add(port);
+  }
+  return ports.size === 0 || ports.size > banPortsMax ? null : [...ports].toSorted((one, other) => one - other);
+}
