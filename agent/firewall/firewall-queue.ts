@@ -23,7 +23,8 @@ export type FirewallState = Readonly<{
 
 export type QueueOptions = Readonly<{
   backend: FirewallBackend;
-  setup: FirewallSetup;
+  /** Asked for whenever the rules are written. */
+  setup: () => FirewallSetup;
   /** The whole wanted set, asked for whenever everything is written anew. */
   wanted: () => Iterable<Element>;
   onState?: (state: FirewallState) => void;
@@ -56,7 +57,6 @@ type Waiter = Readonly<{
 export class FirewallQueue {
   readonly #options: QueueOptions;
   readonly #schedule: (delayMs: number, call: () => void) => () => void;
-  #setup: FirewallSetup;
   #pending = new Map<string, Pending>();
   #waiters: Waiter[] = [];
   #setupChanged = false;
@@ -72,7 +72,6 @@ export class FirewallQueue {
 
   constructor(options: QueueOptions) {
     this.#options = options;
-    this.#setup = options.setup;
     this.#schedule = options.schedule ?? afterDelay;
   }
 
@@ -103,9 +102,8 @@ export class FirewallQueue {
     return this.#wait(nets);
   }
 
-  /** Other allow sets or another verdict; goes before the changes that wait. */
-  setUp(setup: FirewallSetup): Promise<ApplyResult> {
-    this.#setup = setup;
+  /** The allow sets are others now; goes before the changes that wait. */
+  setUp(): Promise<ApplyResult> {
     this.#setupChanged = true;
     return this.#wait(new Set());
   }
@@ -211,7 +209,7 @@ export class FirewallQueue {
     this.#pending = new Map();
     if (this.#setupChanged) {
       this.#setupChanged = false;
-      await backend.open(this.#setup);
+      await backend.open(this.#options.setup());
     }
     if (pending.size === 0) return { applied: 0, rejected: [] };
     const of = (kind: Pending["kind"]) => {
@@ -230,7 +228,8 @@ export class FirewallQueue {
     this.#rewrite = false;
     this.#check = false;
     this.#setupChanged = false;
-    const result = await this.#options.backend.replaceAll(this.#options.wanted(), this.#setup);
+    const { backend, wanted, setup } = this.#options;
+    const result = await backend.replaceAll(wanted(), setup());
     this.#retryDelayMs = retryMs.first;
     const heals = this.#state.heals + (this.#state.kind === "healing" ? 1 : 0);
     this.#refuse(0, result.rejected);

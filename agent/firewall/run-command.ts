@@ -51,7 +51,7 @@ export function commandRunner(prefix: readonly string[] = []): RunCommand {
 }
 
 /** Where a system tool is: services often run with a PATH without the sbin folders. Undefined when it is nowhere. */
-export async function findProgram(name: string, path: string = process.env["PATH"] ?? ""): Promise<string | undefined> {
+export async function findProgram(name: string, path: string = process.env.PATH ?? ""): Promise<string | undefined> {
   for (const folder of ["/usr/sbin", "/sbin", "/usr/local/sbin", ...path.split(delimiter)]) {
     const file = join(folder, name);
     if (folder !== "" && (await canExecute(file))) return file;

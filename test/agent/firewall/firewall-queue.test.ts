@@ -13,10 +13,11 @@ const element = (last: number, untilMs: number | null = null): Element => ({
 async function openQueue() {
   const backend = fakeFirewall();
   const wanted = new Map<string, Element>();
+  let allow = ["198.51.100.1"];
   const timers: { delayMs: number; call: () => void }[] = [];
   const queue = new FirewallQueue({
     backend,
-    setup: { verdict: "drop", allow: ["198.51.100.1"] },
+    setup: () => ({ verdict: "drop", allow }),
     wanted: () => wanted.values(),
     schedule: (delayMs, call) => {
       const timer = { delayMs, call };
@@ -33,7 +34,11 @@ async function openQueue() {
     for (const each of elements) wanted.set(elementKey(each), each);
     return queue.submit({ ...noChange, add: elements });
   };
-  return { backend, queue, wanted, fire, ban, timers };
+  const setAllow = (nets: string[]) => {
+    allow = nets;
+    return queue.setUp();
+  };
+  return { backend, queue, wanted, fire, ban, timers, setAllow };
 }
 
 test("the first change goes at once, those that come meanwhile go together, and each caller hears of its own", async () => {
@@ -120,9 +125,9 @@ test("the regular check heals a foreign flush and comes again", async () => {
 });
 
 test("another allow list is set before the changes that wait", async () => {
-  const { backend, queue, ban } = await openQueue();
+  const { backend, queue, ban, setAllow } = await openQueue();
   await queue.open();
-  await Promise.all([ban(element(1)), queue.setUp({ verdict: "drop", allow: ["203.0.113.9"] })]);
+  await Promise.all([ban(element(1)), setAllow(["203.0.113.9"])]);
   assert.deepEqual(backend.calls.slice(1), ["open 203.0.113.9", "apply add 192.0.2.1"]);
 });
 
