@@ -14,7 +14,7 @@ import {
   tai64nTemplate,
   withoutBounds,
 } from "./template.ts";
-import { createTemplateList, type FoundTemplate } from "./template-list.ts";
+import { type FoundTemplate, TemplateList } from "./template-list.ts";
 import { parseLogTimezone } from "./zone.ts";
 
 /**
@@ -49,11 +49,11 @@ export function createDateDetector(settings: DateSettings): DateDetector {
     [fastPatterns.syslog, syslogForm(zone)],
     [fastPatterns.iso8601, iso8601Form(zone, latestYear)],
   ]);
-  const list = createTemplateList(templates);
+  const list = new TemplateList(templates);
   const timeOf = rememberingLast(zone);
   return {
     find(line, nowMs) {
-      const usual = list.last();
+      const usual = list.last;
       const fast = usual?.anchored === true ? fastForms.get(usual.name)?.(line, nowMs) : undefined;
       if (fast !== undefined) {
         list.hitLastAgain(nowMs);

@@ -24,123 +24,129 @@ const nowhere = Number.MAX_SAFE_INTEGER;
  * The rules are fail2ban's to the letter, because they decide which of several dates in a line is cut out, and the
  * regexes of a filter see what the cut leaves.
  */
-export function createTemplateList(templates: readonly DateTemplate[]) {
-  const entries: Entry[] = templates.map((template) => ({
-    template,
-    matches: 0,
-    hits: 0,
-    lastUsedMs: 0,
-    distance: nowhere,
-  }));
-  let lastIndex = nowhere;
-  let firstUnused = 0;
+export class TemplateList {
+  readonly #entries: Entry[];
+  #lastIndex = nowhere;
+  #firstUnused = 0;
   /** Where the last date was, and the characters outside and inside each of its ends. */
-  let lastStart = { at: 1, outside: "", inside: "" };
-  let lastEnd = { at: nowhere, outside: "", inside: "" };
+  #lastStart = { at: 1, outside: "", inside: "" };
+  #lastEnd = { at: nowhere, outside: "", inside: "" };
 
-  function search(index: number, line: string, from = 0, to = line.length): RegExpExecArray | null {
-    const entry = entries[index];
-    const match = entry?.template.search(line, from, to) ?? null;
-    if (entry !== undefined && match !== null) entry.matches += 1;
-    return match;
+  constructor(templates: readonly DateTemplate[]) {
+    this.#entries = templates.map((template) => ({
+      template,
+      matches: 0,
+      hits: 0,
+      lastUsedMs: 0,
+      distance: nowhere,
+    }));
+  }
+
+  /** The template that won last. */
+  get last(): DateTemplate | undefined {
+    return this.#entries[this.#lastIndex]?.template;
+  }
+
+  /** Notes what `find` would have noted had the last template, bound to the line's begin, matched again. */
+  hitLastAgain(nowMs: number): void {
+    const entry = this.#entries[this.#lastIndex];
+    if (entry === undefined) return;
+    entry.matches += 1;
+    entry.hits += 1;
+    entry.lastUsedMs = nowMs;
+  }
+
+  find(line: string, nowMs: number): FoundTemplate | undefined {
+    const { winner, reserve, searchedWhole } = this.#tryLast(line);
+    const found = winner ?? this.#scan(line, searchedWhole ? this.#lastIndex : -1, reserve);
+    const entry = found === undefined ? undefined : this.#entries[found.index];
+    if (found === undefined || entry === undefined) return undefined;
+    this.#noteWin(line, found, nowMs);
+    return { match: found.match, template: entry.template };
   }
 
   /** The template of the last line again; floating ones look only where they matched, if the place looks the same. */
-  function tryLast(line: string): { winner?: Candidate; reserve?: Candidate; searchedWhole: boolean } {
-    const entry = entries[lastIndex];
+  #tryLast(line: string): { winner?: Candidate; reserve?: Candidate; searchedWhole: boolean } {
+    const entry = this.#entries[this.#lastIndex];
     if (entry === undefined) return { searchedWhole: false };
     const anchored = entry.template.anchored;
-    const searchedWhole = anchored || !hasLastBorders(line);
-    const match = searchedWhole ? search(lastIndex, line) : search(lastIndex, line, lastStart.at, lastEnd.at);
+    const searchedWhole = anchored || !this.#hasLastBorders(line);
+    const match = searchedWhole
+      ? this.#search(this.#lastIndex, line)
+      : this.#search(this.#lastIndex, line, this.#lastStart.at, this.#lastEnd.at);
     if (match === null) return { searchedWhole };
-    const candidate = { match, index: lastIndex };
-    const samePlace = match.index === lastStart.at && endOf(match) === lastEnd.at;
-    if (entries.length === 1 || anchored || samePlace) return { winner: candidate, searchedWhole };
+    const candidate = { match, index: this.#lastIndex };
+    const samePlace = match.index === this.#lastStart.at && endOf(match) === this.#lastEnd.at;
+    if (this.#entries.length === 1 || anchored || samePlace) return { winner: candidate, searchedWhole };
     return { reserve: candidate, searchedWhole };
   }
 
-  function hasLastBorders(line: string): boolean {
+  #hasLastBorders(line: string): boolean {
     const sameStart =
-      charAt(line, lastStart.at - 1) === lastStart.outside ||
-      (charAt(line, lastStart.at) === lastStart.inside && !isAlphanumeric(lastStart.inside));
+      charAt(line, this.#lastStart.at - 1) === this.#lastStart.outside ||
+      (charAt(line, this.#lastStart.at) === this.#lastStart.inside && !isAlphanumeric(this.#lastStart.inside));
     const sameEnd =
-      charAt(line, lastEnd.at) === lastEnd.outside ||
-      (charAt(line, lastEnd.at - 1) === lastEnd.inside && !isAlphanumeric(lastEnd.inside));
+      charAt(line, this.#lastEnd.at) === this.#lastEnd.outside ||
+      (charAt(line, this.#lastEnd.at - 1) === this.#lastEnd.inside && !isAlphanumeric(this.#lastEnd.inside));
     return sameStart && sameEnd;
   }
 
   /** The first match in the order of the list; one farther into the line than usual only if nothing nearer is found. */
-  function scan(line: string, skip: number, reserve: Candidate | undefined): Candidate | undefined {
-    for (const [index, entry] of entries.entries()) {
+  #scan(line: string, skip: number, reserve: Candidate | undefined): Candidate | undefined {
+    for (const [index, entry] of this.#entries.entries()) {
       if (index === skip) continue;
-      const match = search(index, line);
+      const match = this.#search(index, line);
       if (match === null) continue;
       const candidate = { match, index };
-      const next = entries[index + 1];
+      const next = this.#entries[index + 1];
       if (next === undefined || entry.template.anchored) return candidate;
       if (match.index === 0 && entry.hits > 0 && next.matches === 0) return candidate;
-      const fartherThanUsual = match.index > entry.distance || match.index > lastStart.at;
+      const fartherThanUsual = match.index > entry.distance || match.index > this.#lastStart.at;
       if (!fartherThanUsual) return candidate;
       if (reserve === undefined || match.index < reserve.match.index) reserve = candidate;
     }
     return reserve;
   }
 
-  function noteWin(line: string, { match, index }: Candidate, nowMs: number): void {
-    const entry = entries[index];
+  #noteWin(line: string, { match, index }: Candidate, nowMs: number): void {
+    const entry = this.#entries[index];
     if (entry === undefined) return;
     entry.hits += 1;
     entry.lastUsedMs = nowMs;
     entry.distance = match.index;
-    if (firstUnused === index) firstUnused += 1;
+    if (this.#firstUnused === index) this.#firstUnused += 1;
     const end = endOf(match);
-    lastStart = { at: match.index, outside: charAt(line, match.index - 1), inside: charAt(line, match.index) };
-    lastEnd = { at: end, outside: charAt(line, end), inside: charAt(line, end - 1) };
-    lastIndex = index > 0 && index !== lastIndex ? moveUp(index) : index;
+    this.#lastStart = { at: match.index, outside: charAt(line, match.index - 1), inside: charAt(line, match.index) };
+    this.#lastEnd = { at: end, outside: charAt(line, end), inside: charAt(line, end - 1) };
+    this.#lastIndex = index > 0 && index !== this.#lastIndex ? this.#moveUp(index) : index;
   }
 
   /** To the first unused place, or half way up, or one step, if it has earned it. Returns the new place. */
-  function moveUp(index: number): number {
-    const entry = entries[index];
+  #moveUp(index: number): number {
+    const entry = this.#entries[index];
     if (entry === undefined) return index;
     const mayTake = (place: number): boolean => {
-      const occupant = entries[place];
+      const occupant = this.#entries[place];
       return (
         occupant !== undefined &&
         (weightOf(entry) > weightOf(occupant) || entry.lastUsedMs - unusedMs > occupant.lastUsedMs)
       );
     };
-    const far = firstUnused < index ? firstUnused : Math.floor(index / 2);
+    const far = this.#firstUnused < index ? this.#firstUnused : Math.floor(index / 2);
     const place = [far, index - 1].find(mayTake);
     if (place === undefined) return index;
-    entries.splice(index, 1);
-    entries.splice(place, 0, entry);
-    while ((entries[firstUnused]?.hits ?? 0) > 0) firstUnused += 1;
+    this.#entries.splice(index, 1);
+    this.#entries.splice(place, 0, entry);
+    while ((this.#entries[this.#firstUnused]?.hits ?? 0) > 0) this.#firstUnused += 1;
     return place;
   }
 
-  return {
-    /** The template that won last. */
-    last: (): DateTemplate | undefined => entries[lastIndex]?.template,
-
-    /** What `find` would have noted had the last template, bound to the line's begin, matched again. */
-    hitLastAgain(nowMs: number): void {
-      const entry = entries[lastIndex];
-      if (entry === undefined) return;
-      entry.matches += 1;
-      entry.hits += 1;
-      entry.lastUsedMs = nowMs;
-    },
-
-    find(line: string, nowMs: number): FoundTemplate | undefined {
-      const { winner, reserve, searchedWhole } = tryLast(line);
-      const found = winner ?? scan(line, searchedWhole ? lastIndex : -1, reserve);
-      const entry = found === undefined ? undefined : entries[found.index];
-      if (found === undefined || entry === undefined) return undefined;
-      noteWin(line, found, nowMs);
-      return { match: found.match, template: entry.template };
-    },
-  };
+  #search(index: number, line: string, from = 0, to = line.length): RegExpExecArray | null {
+    const entry = this.#entries[index];
+    const match = entry?.template.search(line, from, to) ?? null;
+    if (entry !== undefined && match !== null) entry.matches += 1;
+    return match;
+  }
 }
 
 function weightOf(entry: Entry): number {

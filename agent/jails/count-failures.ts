@@ -26,70 +26,77 @@ const keptCharactersMax = 4_000_000;
  * fail2ban's counter. It keeps no list of times but, per id, first, last and a number: when the first failure is older
  * than findtime, the number is scaled down to what findtime would hold at the same rate.
  */
-export function createFailureCounter(settings: CountSettings) {
-  const { maxRetry, findTimeMs, maxMatches } = settings;
-  const tallies = new Map<string, Tally>();
-  let keptCharacters = 0;
+export class FailureCounter {
+  readonly #settings: CountSettings;
+  readonly #tallies = new Map<string, Tally>();
+  #keptCharacters = 0;
 
-  return {
-    get size(): number {
-      return tallies.size;
-    },
+  constructor(settings: CountSettings) {
+    this.#settings = settings;
+  }
 
-    get: (id: string): Readonly<Tally> | undefined => tallies.get(id),
+  get size(): number {
+    return this.#tallies.size;
+  }
 
-    /** Counts one failure and returns the tally; `retries` may now have reached maxretry. */
-    add(id: string, atMs: number, lines: readonly string[], count = 1): Readonly<Tally> {
-      const known = tallies.get(id);
-      if (known === undefined) return start(id, atMs, lines, count);
-      passTime(known, atMs);
-      known.retries += count;
-      known.failures += 1;
-      keepLines(known, lines);
-      return known;
-    },
+  get(id: string): Readonly<Tally> | undefined {
+    return this.#tallies.get(id);
+  }
 
-    /** Takes the tally of an id out, if it has reached maxretry. */
-    takeFull(id: string): Tally | undefined {
-      const tally = tallies.get(id);
-      if (tally === undefined || tally.retries < maxRetry) return undefined;
-      remove(tally);
-      return tally;
-    },
+  /** Counts one failure and returns the tally; `retries` may now have reached maxretry. */
+  add(id: string, atMs: number, lines: readonly string[], count = 1): Readonly<Tally> {
+    const known = this.#tallies.get(id);
+    if (known === undefined) return this.#start(id, atMs, lines, count);
+    this.#passTime(known, atMs);
+    known.retries += count;
+    known.failures += 1;
+    this.#keepLines(known, lines);
+    return known;
+  }
 
-    forget(id: string): void {
-      const tally = tallies.get(id);
-      if (tally !== undefined) remove(tally);
-    },
-
-    /** Drops ids without a failure in the last findtime. */
-    dropStale(nowMs: number): void {
-      for (const tally of tallies.values()) if (tally.lastMs <= nowMs - findTimeMs) remove(tally);
-    },
-  };
-
-  function start(id: string, atMs: number, lines: readonly string[], count: number): Tally {
-    const oldest = tallies.size >= talliesMax ? tallies.values().next().value : undefined;
-    if (oldest !== undefined) remove(oldest);
-    const tally: Tally = { id: detached(id), firstMs: atMs, lastMs: atMs, retries: count, failures: 1, lines: [] };
-    keepLines(tally, lines);
-    tallies.set(tally.id, tally);
+  /** Takes the tally of an id out, if it has reached maxretry. */
+  takeFull(id: string): Tally | undefined {
+    const tally = this.#tallies.get(id);
+    if (tally === undefined || tally.retries < this.#settings.maxRetry) return undefined;
+    this.#remove(tally);
     return tally;
   }
 
-  function remove(tally: Tally): void {
-    tallies.delete(tally.id);
-    keptCharacters -= lengthOf(tally.lines);
+  forget(id: string): void {
+    const tally = this.#tallies.get(id);
+    if (tally !== undefined) this.#remove(tally);
   }
 
-  function keepLines(tally: Tally, lines: readonly string[]): void {
-    if (maxMatches <= 0 || lines.length === 0 || keptCharacters >= keptCharactersMax) return;
+  /** Drops ids without a failure in the last findtime. */
+  dropStale(nowMs: number): void {
+    const staleMs = nowMs - this.#settings.findTimeMs;
+    for (const tally of this.#tallies.values()) if (tally.lastMs <= staleMs) this.#remove(tally);
+  }
+
+  #start(id: string, atMs: number, lines: readonly string[], count: number): Tally {
+    const oldest = this.#tallies.size >= talliesMax ? this.#tallies.values().next().value : undefined;
+    if (oldest !== undefined) this.#remove(oldest);
+    const tally: Tally = { id: detached(id), firstMs: atMs, lastMs: atMs, retries: count, failures: 1, lines: [] };
+    this.#keepLines(tally, lines);
+    this.#tallies.set(tally.id, tally);
+    return tally;
+  }
+
+  #remove(tally: Tally): void {
+    this.#tallies.delete(tally.id);
+    this.#keptCharacters -= lengthOf(tally.lines);
+  }
+
+  #keepLines(tally: Tally, lines: readonly string[]): void {
+    const { maxMatches } = this.#settings;
+    if (maxMatches <= 0 || lines.length === 0 || this.#keptCharacters >= keptCharactersMax) return;
     const kept = [...tally.lines, ...lines.slice(-maxMatches).map(detached)].slice(-maxMatches);
-    keptCharacters += lengthOf(kept) - lengthOf(tally.lines);
+    this.#keptCharacters += lengthOf(kept) - lengthOf(tally.lines);
     tally.lines = kept;
   }
 
-  function passTime(tally: Tally, atMs: number): void {
+  #passTime(tally: Tally, atMs: number): void {
+    const { findTimeMs } = this.#settings;
     if (atMs <= tally.lastMs) return;
     if (tally.firstMs < atMs - findTimeMs) {
       // In seconds, as fail2ban divides, so that both round the same way.
@@ -100,8 +107,6 @@ export function createFailureCounter(settings: CountSettings) {
     tally.lastMs = atMs;
   }
 }
-
-export type FailureCounter = ReturnType<typeof createFailureCounter>;
 
 /** A copy of its own: V8 would otherwise keep the whole chunk of log a short text was cut from. */
 function detached(text: string): string {

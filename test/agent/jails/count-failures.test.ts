@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createFailureCounter } from "../../../agent/jails/count-failures.ts";
+import { FailureCounter } from "../../../agent/jails/count-failures.ts";
 
 const address = "192.0.2.1";
-const counterOf = (maxRetry = 5, maxMatches = 3) => createFailureCounter({ maxRetry, maxMatches, findTimeMs: 600_000 });
+const counterOf = (maxRetry = 5, maxMatches = 3) => new FailureCounter({ maxRetry, maxMatches, findTimeMs: 600_000 });
 const countAll = (seconds: readonly number[], counter = counterOf(100)) =>
   seconds.map((at) => counter.add(address, at * 1000, [`line ${at}`]).retries);
 
