@@ -52,7 +52,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     application_name: "fleet2ban",
     types: { getTypeParser },
   });
-  pool.on("error", (error) => options.log.warn({ err: error }, "lost an idle database connection"));
+  pool.on("error", (error) => options.log.warn({ reason: error.message }, "lost an idle database connection"));
   try {
     await waitForDatabase(pool, options);
     await bringUpToDate(pool, options.migrations ?? findMigrations());
