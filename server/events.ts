@@ -67,7 +67,14 @@ export function createEvents(log: Logger) {
       latency.observe(seconds);
     },
     banned(
-      fields: Readonly<{ net: string; scope: string; level: number | null; reason: string; untilMs: number | null }>,
+      fields: Readonly<{
+        net: string;
+        scope: string;
+        level: number | null;
+        reason: string;
+        untilMs: number | null;
+        evidence: object;
+      }>,
     ): void {
       const scope = fields.scope.split(":")[0] ?? "fleet";
       const reason = fields.reason.startsWith("jail ") ? "jail" : fields.reason;

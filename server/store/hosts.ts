@@ -55,6 +55,11 @@ export async function findHost(sql: Sql, host: string): Promise<HostRecord | und
   return row;
 }
 
+export async function findHostByKey(sql: Sql, publicKey: string): Promise<HostRecord | undefined> {
+  const [row] = await sql.db.select().from(hosts).where(eq(hosts.publicKey, publicKey));
+  return row;
+}
+
 /** In the order of names, those after `after`. `tenant` null = all. */
 export async function listHosts(
   sql: Sql,

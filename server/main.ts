@@ -1,0 +1,33 @@
+import { once } from "node:events";
+import { reportFatal } from "../shared/command-line.ts";
+import { exitCodeOf, exitCodes } from "../shared/errors.ts";
+import { loadServerConfig } from "./config.ts";
+import { openLogger } from "./logger.ts";
+import { run } from "./run.ts";
+
+/** Ended by force if closing takes longer; PostgreSQL and nats-server get most of it to end cleanly. */
+const closeTimeoutMs = 9500;
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.exitCode = reportFatal("fleet2ban-server", error, exitCodeOf);
+}
+
+async function main(): Promise<number> {
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
+  const print = (text: string) => process.stdout.write(text);
+  const config = loadServerConfig(process.argv.slice(2), process.env, print);
+  if (config === null) return exitCodes.ok;
+  const log = openLogger(config.logLevel);
+  {
+    await using coordinator = await run(config, { now: Date.now, log });
+    print(`fleet2ban coordinator: ${coordinator.url} (dashboard and API), agents connect to ${coordinator.natsUrl}\n`);
+    if (coordinator.adminToken !== undefined) print(`first admin token, shown once: ${coordinator.adminToken}\n`);
+    if (!stop.signal.aborted) await once(stop.signal, "abort");
+    setTimeout(() => process.exit(exitCodes.other), closeTimeoutMs).unref();
+  }
+  log.info({ event: "stopped" }, "stopped");
+  return exitCodes.ok;
+}
