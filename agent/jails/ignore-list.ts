@@ -55,26 +55,12 @@ export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSource
     return subject.some((net) => own.nets.covers(net));
   }
 
-  function isInFile(file: WatchedFile, subject: readonly Net[], nowMs: number): boolean {
-    if (nowMs - file.checkedMs >= fileCheckMs) {
-      file.checkedMs = nowMs;
-      const version = sources.fileVersion(file.path);
-      // A file that is gone for a moment, while an editor replaces it, keeps protecting whom it named.
-      const text = version === undefined || version === file.version ? undefined : sources.readFile(file.path);
-      if (text !== undefined) {
-        file.nets = tableOf(parseIgnoreFile(text));
-        file.version = version;
-      }
-    }
-    return subject.some((net) => file.nets.covers(net));
-  }
-
   function look(found: FoundFailure, nowMs: number): IgnoreVerdict {
     const subject = netsOf(found);
     const by = (source: IgnoredBy): IgnoreVerdict => ({ kind: "ignored", by: source });
     if (settings.ignoreSelf && isOwn(subject, nowMs)) return by("ignoreself rule");
     if (subject.some((net) => nets.covers(net))) return by("ip");
-    if (files.some((file) => isInFile(file, subject, nowMs))) return by("file");
+    if (files.some((file) => isInFile(file, sources, subject, nowMs))) return by("file");
     const named = names.find((name) => subject.some((net) => name.nets.covers(net)));
     if (named !== undefined) return by(named.by);
     if (settings.ignoreCommand !== null) return { kind: "ask", command: settings.ignoreCommand };
@@ -111,6 +97,20 @@ export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSource
 }
 
 export type IgnoreList = ReturnType<typeof createIgnoreList>;
+
+function isInFile(file: WatchedFile, sources: IgnoreSources, subject: readonly Net[], nowMs: number): boolean {
+  if (nowMs - file.checkedMs >= fileCheckMs) {
+    file.checkedMs = nowMs;
+    const version = sources.fileVersion(file.path);
+    // A file that is gone for a moment, while an editor replaces it, keeps protecting whom it named.
+    const text = version === undefined || version === file.version ? undefined : sources.readFile(file.path);
+    if (text !== undefined) {
+      file.nets = tableOf(parseIgnoreFile(text));
+      file.version = version;
+    }
+  }
+  return subject.some((net) => file.nets.covers(net));
+}
 
 /** The id, and the address behind it if it is another: sparing an address spares whatever it is counted as. */
 function netsOf(found: FoundFailure): readonly Net[] {
