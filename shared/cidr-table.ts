@@ -24,18 +24,19 @@ export class CidrTable<T> {
       table = new Map();
       lengths.set(net.prefix, table);
     }
-    if (!table.has(net.value)) this.#size += 1;
-    table.set(net.value, { net, value });
+    const key = keyOf(net);
+    if (!table.has(key)) this.#size += 1;
+    table.set(key, { net, value });
   }
 
   get(net: Net): T | undefined {
-    return this.#tables[net.family].get(net.prefix)?.get(net.value)?.value;
+    return this.#tables[net.family].get(net.prefix)?.get(keyOf(net))?.value;
   }
 
   delete(net: Net): boolean {
     const lengths = this.#tables[net.family];
     const table = lengths.get(net.prefix);
-    if (table === undefined || !table.delete(net.value)) return false;
+    if (table === undefined || !table.delete(keyOf(net))) return false;
     if (table.size === 0) lengths.delete(net.prefix);
     this.#size -= 1;
     return true;
@@ -45,7 +46,7 @@ export class CidrTable<T> {
   *covering(net: Net): Generator<Readonly<Entry<T>>> {
     for (const [prefix, table] of this.#tables[net.family]) {
       if (prefix > net.prefix) continue;
-      const entry = table.get(widen(net, prefix).value);
+      const entry = table.get(keyOf(widen(net, prefix)));
       if (entry !== undefined) yield entry;
     }
   }
@@ -54,6 +55,11 @@ export class CidrTable<T> {
   *within(net: Net): Generator<Readonly<Entry<T>>> {
     for (const [prefix, table] of this.#tables[net.family]) {
       if (prefix < net.prefix) continue;
+      if (prefix === net.prefix) {
+        const entry = table.get(keyOf(net));
+        if (entry !== undefined) yield entry;
+        continue;
+      }
       for (const entry of table.values()) if (contains(net, entry.net)) yield entry;
     }
   }
@@ -73,4 +79,12 @@ export class CidrTable<T> {
       for (const table of this.#tables[family].values()) yield* table.values();
     }
   }
+}
+
+/**
+ * V8 hashes a bigint by its lowest 64 bits alone. Those of IPv6 networks are zero, so that every /64 would land in one
+ * bucket (measured: a million of them never end); the network's bits are laid over them.
+ */
+function keyOf(net: Net): number | bigint {
+  return net.family === 4 ? net.value : net.value ^ (net.value >> 64n);
 }

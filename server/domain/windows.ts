@@ -148,7 +148,11 @@ export class Windows {
   }
 }
 
-/** Tenant and subject as one number (exact up to two million tenants), or one bigint. */
+/**
+ * Tenant and subject as one number (exact up to two million tenants), or one bigint. V8 hashes a bigint by its lowest
+ * 64 bits alone, which are zero in an IPv6 network: the network's bits are laid over them.
+ */
 function keyOf(tenant: number, subject: Net): number | bigint {
-  return subject.family === 4 ? tenant * 0x1_0000_0000 + subject.value : (BigInt(tenant) << 128n) | subject.value;
+  if (subject.family === 4) return tenant * 0x1_0000_0000 + subject.value;
+  return (BigInt(tenant) << 128n) | (subject.value ^ (subject.value >> 64n));
 }
