@@ -5,6 +5,7 @@ import type { BanDecision, Trust } from "../domain/judge.ts";
 import { appendAudit } from "../store/audit.ts";
 import { type BanView, banById, closeHeld, listBans } from "../store/bans.ts";
 import { hostsBanning } from "../store/local-bans.ts";
+import { plainText } from "../store/plain-text.ts";
 import { insertPolicy, type PolicyRecord } from "../store/policies.ts";
 import { insertRule, type RuleKind, type RuleView, removeRule, ruleEndOrder, ruleOrder } from "../store/rules.ts";
 import { insertTenant, setQuarantine } from "../store/tenants.ts";
@@ -113,7 +114,13 @@ export async function addRule(writer: JudgeWriter, act: Act, request: RuleReques
     throw new Fleet2banError("invalid", "never: holds for the whole fleet; write an allow for one tenant");
   }
   const { result } = await writer.turn(act, async (turn) => {
-    const rule = await insertRule(turn.sql, { ...request, net, by: act.by, createdMs: turn.nowMs });
+    const rule = await insertRule(turn.sql, {
+      ...request,
+      net,
+      reason: plainText(request.reason),
+      by: act.by,
+      createdMs: turn.nowMs,
+    });
     const { scope, order } = ruleOrder(rule);
     turn.order(scope, order);
     turn.apply(ruleFact(rule, true));
@@ -213,7 +220,8 @@ async function writeAudit(
   target: string,
   detail: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const { by: actor, note } = act;
+  const { by: actor, note: said } = act;
+  const note = said === null ? null : plainText(said);
   await appendAudit(turn.sql, { atMs: turn.nowMs, actor, action, target, detail: { ...detail, note } });
 }
 

@@ -1,10 +1,11 @@
-import { formatNet, parseNet } from "../../shared/address.ts";
+import { formatAddress, formatNet, parseAddress, parseNet } from "../../shared/address.ts";
 import type { FailureBatch } from "../../shared/failure-batch.ts";
 import type { Weight } from "../domain/judge.ts";
 import { loadCursors, saveCursors } from "../store/cursors.ts";
 import { type FailureRow, insertFailures } from "../store/failures.ts";
 import { type HostStanding, hostStandings } from "../store/hosts.ts";
 import { type LocalBanRow, upsertLocalBans } from "../store/local-bans.ts";
+import { plainText } from "../store/plain-text.ts";
 import { advance, cursorAtStart } from "./cursor.ts";
 import type { Commit, JudgeWriter, Turn } from "./judge-writer.ts";
 
@@ -22,12 +23,15 @@ export type AcknowledgedBatch = Readonly<{
 
 export type IngestResult = Readonly<{
   acknowledge: readonly AcknowledgedBatch[];
-  /** Hosts that are not enrolled or revoked: nothing of theirs is taken and nothing is said to them. */
+  /** Hosts not enrolled, revoked, or without a readable epoch: nothing of theirs is taken, nothing is said to them. */
   strangers: readonly string[];
   /** Hostile lines counted in this commit, by what became of them. */
   lines: Readonly<Partial<Record<Weight, number>>>;
   commit: Commit;
 }>;
+
+/** As agents name their lives; anything else is not from an agent of ours. */
+const epochPattern = /^[\x21-\x7e]{1,32}$/;
 
 /** What is not kept, even as evidence: it is not an address, or one that is nobody's business. */
 const forgotten: ReadonlySet<Weight> = new Set(["invalid", "reserved", "never"]);
@@ -45,7 +49,8 @@ async function takeIn(turn: Turn, arrived: readonly ArrivedBatch[]): Promise<Omi
   const { sql, nowMs } = turn;
   const names = [...new Set(arrived.map((each) => each.host))];
   const standings = await hostStandings(sql, names);
-  const strangers = names.filter((host) => (standings.get(host)?.state ?? "revoked") === "revoked");
+  const strangers = new Set(names.filter((host) => (standings.get(host)?.state ?? "revoked") === "revoked"));
+  for (const { host, batch } of arrived) if (!epochPattern.test(batch.epoch)) strangers.add(host);
   const cursors = await loadCursors(sql, names);
   const acknowledge: AcknowledgedBatch[] = [];
   const lines: Partial<Record<Weight, number>> = {};
@@ -54,7 +59,7 @@ async function takeIn(turn: Turn, arrived: readonly ArrivedBatch[]): Promise<Omi
   // An agent resends everything it has in flight at once; its own sequence is the order in which it happened.
   for (const { host, batch } of arrived.toSorted((one, other) => one.batch.sequence - other.batch.sequence)) {
     const standing = standings.get(host);
-    if (standing === undefined || standing.state === "revoked") continue;
+    if (standing === undefined || strangers.has(host)) continue;
     const { epoch, sequence } = batch;
     const step = advance(cursors.get(host, epoch) ?? cursorAtStart, sequence);
     if (step.kind === "duplicate") {
@@ -69,7 +74,7 @@ async function takeIn(turn: Turn, arrived: readonly ArrivedBatch[]): Promise<Omi
   await insertFailures(sql, failures, nowMs);
   await upsertLocalBans(sql, localBans);
   await saveCursors(sql, cursors, nowMs);
-  return { acknowledge, strangers, lines };
+  return { acknowledge, strangers: [...strangers], lines };
 }
 
 function judgeFailures(
@@ -79,13 +84,24 @@ function judgeFailures(
   rows: FailureRow[],
   lines: Partial<Record<Weight, number>>,
 ): void {
-  for (const { atMs: loggedMs, address, jail, count, sample = null } of batch.failures) {
-    const atMs = Math.min(loggedMs, turn.nowMs);
+  for (const { atMs: loggedMs, address, jail, count, sample } of batch.failures) {
+    const atMs = Math.max(0, Math.min(loggedMs, turn.nowMs));
     const { weight } = turn.apply({ kind: "failure", atMs, tenant, host, jail, address, count });
     if (weight === null) continue;
     lines[weight] = (lines[weight] ?? 0) + count;
-    if (!forgotten.has(weight)) rows.push({ atMs, address, count, tenant, host, jail, weight, sample });
+    if (forgotten.has(weight)) continue;
+    rows.push({
+      ...{ atMs, count, tenant, host, jail, weight },
+      address: canonicalAddress(address),
+      sample: sample === undefined ? null : plainText(sample),
+    });
   }
+}
+
+/** IPv4 has one spelling only; IPv6 has many, and may be IPv4 in disguise. */
+function canonicalAddress(address: string): string {
+  const parsed = address.includes(":") ? parseAddress(address) : undefined;
+  return parsed === undefined ? address : formatAddress(parsed);
 }
 
 /** Rows that do not name a network are dropped; a ban made in the future was made now. */
@@ -93,6 +109,8 @@ function readLocalBans({ host, tenant }: HostStanding, batch: FailureBatch, nowM
   return batch.localBans.flatMap(({ net, jail, atMs, untilMs }) => {
     const parsed = parseNet(net);
     if (parsed === undefined) return [];
-    return [{ host, tenant, jail, net: formatNet(parsed), startedMs: Math.min(atMs, nowMs), untilMs }];
+    const startedMs = Math.max(0, Math.min(atMs, nowMs));
+    const endMs = untilMs === null ? null : Math.max(0, Math.min(untilMs, Number.MAX_SAFE_INTEGER));
+    return [{ host, tenant, jail, net: formatNet(parsed), startedMs, untilMs: endMs }];
   });
 }

@@ -3,6 +3,7 @@ import type { BanDecision, Decision, QuarantineDecision, StoppedDecision, UnbanD
 import { type Author, banOrder, endBans, insertBans, insertStopped, type Placed } from "../store/bans.ts";
 import { endLocalBans } from "../store/local-bans.ts";
 import { appendOrders, type OrderStretch } from "../store/orders.ts";
+import { plainText } from "../store/plain-text.ts";
 import type { Sql } from "../store/sql.ts";
 import { setQuarantine } from "../store/tenants.ts";
 
@@ -16,9 +17,10 @@ type Context = Readonly<{ policyVersion: number; author: Author | null; nowMs: n
 export async function writeDecisions(
   sql: Sql,
   steps: readonly Step[],
-  { policyVersion, author, nowMs }: Context,
+  { policyVersion, author: said, nowMs }: Context,
 ): Promise<OrderStretch[]> {
   if (steps.length === 0) return [];
+  const author = said && { by: said.by, note: said.note === null ? null : plainText(said.note) };
   const bans: BanDecision[] = [];
   const unbans: UnbanDecision[] = [];
   const stopped: StoppedDecision[] = [];

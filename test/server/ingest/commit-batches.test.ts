@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { banByHand } from "../../../server/ingest/admin-acts.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
 import { setHostState } from "../../../server/store/hosts.ts";
 import { activeSet, ordersSince } from "../../../server/store/orders.ts";
@@ -161,4 +162,41 @@ test("failures count by the coordinator's clock when the agent's runs ahead", as
   assert.deepEqual(await arena.store.rows("select at_ms, received_ms from failures"), [
     { at_ms: startMs, received_ms: startMs },
   ]);
+});
+
+test("what a hostile agent writes costs nobody the transaction", async () => {
+  await using arena = await openArena();
+  const failures = [
+    {
+      atMs: -Number.MAX_SAFE_INTEGER * 1000,
+      address: attacker,
+      jail: "sshd",
+      count: 100_000,
+      sample: "\0 and \uD800 half",
+    },
+    { atMs: Number.MAX_SAFE_INTEGER * 1000, address: "::FFFF:192.0.2.5", jail: "sshd", count: 1, sample: "x" },
+  ];
+  const localBans = [
+    { atMs: -Number.MAX_SAFE_INTEGER * 1000, net: "::1.2.3.4/120", jail: "a", untilMs: null },
+    { atMs: startMs, net: "0.0.0.0/0", jail: "b", untilMs: Number.MAX_SAFE_INTEGER * 2000 },
+  ];
+  const sequence = Number.MAX_SAFE_INTEGER;
+  const result = await commitBatches(arena.writer, [
+    batchOf("h1", sequence, { failures, localBans }),
+    batchOf("h2", 1, { failures, epoch: "\0\uD800" }),
+  ]);
+  assert.deepEqual(result.acknowledge, [{ host: "h1", epoch: "life1", sequence, result: "gap" }]);
+  assert.deepEqual(result.strangers, ["h2"]);
+  const rows = await arena.store.rows("select host(address) as address, sample from failures order by address");
+  assert.deepEqual(rows, [
+    { address: attacker, sample: "\uFFFD and \uFFFD half" },
+    { address: "192.0.2.5", sample: "x" },
+  ]);
+});
+
+test("what an admin writes costs no transaction either", async () => {
+  await using arena = await openArena();
+  const act = { by: "anna", note: "\0\uD800" };
+  const ban = await banByHand(arena.writer, act, { net: attacker, scope: "fleet", banTimeMs: null, ports: null });
+  assert.equal(ban.note, "\uFFFD\uFFFD");
 });
