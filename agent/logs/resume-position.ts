@@ -1,9 +1,10 @@
-import { readdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import { type FileMark, type FilePosition, hashOf, headBytesMax, recognise } from "./file-identity.ts";
-import { type LogSource, openLogSource } from "./log-source.ts";
+import type { LogSource } from "./log-source.ts";
+import { type Candidate, isUnchanged, openCandidates } from "./open-candidates.ts";
 import { beginReading, type FileReading, markOf } from "./read-chunks.ts";
-import { rotatedNames } from "./rotated-names.ts";
+
+/** A rotation may be under way while we look; it takes milliseconds, as looking does. */
+const attemptsMax = 3;
 
 export type Resumed = Readonly<{
   /** To be read in this order: rotated files first, last the one the path names, if there is one. */
@@ -12,7 +13,6 @@ export type Resumed = Readonly<{
   found: boolean;
 }>;
 
-type Candidate = Readonly<{ source: LogSource; isCurrent: boolean }>;
 type Found = Readonly<{ index: number; sameFile: boolean }>;
 
 /**
@@ -30,38 +30,54 @@ export async function resume(
   seen: FilePosition,
   held: readonly FileReading[] = [],
 ): Promise<Resumed> {
-  const candidates = openCandidates(path, position.length + held.length > 0);
-  const kept = new Set<LogSource>();
-  try {
-    const begins = await locate(candidates, position);
-    const seenEnds = await locate(candidates, seen);
-    const goingOn = await locateHeld(candidates, held);
-    const begun = [...indexes(begins), ...[...goingOn].filter(([, each]) => each.offset > 0).map(([index]) => index)];
-    const newestBegun = Math.max(...(begun.length > 0 ? begun : goingOn.keys()), -1);
-    const newestSeen = Math.max(...indexes(seenEnds), -1);
-    const named = new Set(goingOn.values());
-    // Deleted, or moved to another directory; still being written perhaps.
-    const readings: FileReading[] = held.filter((each) => !named.has(each));
-    for (const [index, { source, isCurrent }] of candidates.entries()) {
-      const going = goingOn.get(index);
-      if (going !== undefined) {
-        readings.push(going);
-        continue;
-      }
-      const mark = markFor(index, begins);
-      const isNewer = newestBegun >= 0 && index > newestBegun;
-      if (mark === undefined && !isNewer && !isCurrent) continue;
-      const reading = await beginReading(source, mark);
-      const seenMark = markFor(index, seenEnds);
-      reading.seenUntil = seenMark?.offset ?? (index < newestSeen ? Number.POSITIVE_INFINITY : 0);
-      readings.push(reading);
-      kept.add(source);
+  for (let attempt = 1; ; attempt += 1) {
+    const candidates = openCandidates(path, position.length + held.length > 0);
+    const opened = new Set<FileReading>();
+    try {
+      const resumed = await arrange(candidates, position, seen, held, opened);
+      const isSettled = resumed.found && isUnchanged(path, candidates);
+      if (isSettled || attempt === attemptsMax) return resumed;
+      opened.clear();
+    } finally {
+      const used = new Set([...opened].map((each) => each.source));
+      for (const { source } of candidates) if (!used.has(source)) source.close();
     }
-    const found = position.length === 0 || begun.length > 0;
-    return { readings, found };
-  } finally {
-    for (const { source } of candidates) if (!kept.has(source)) source.close();
   }
+}
+
+async function arrange(
+  candidates: readonly Candidate[],
+  position: FilePosition,
+  seen: FilePosition,
+  held: readonly FileReading[],
+  opened: Set<FileReading>,
+): Promise<Resumed> {
+  const begins = await locate(candidates, position);
+  const seenEnds = await locate(candidates, seen);
+  const goingOn = await locateHeld(candidates, held);
+  // Everything before the newest place was read; if that is lost, nothing but the current file is surely unread.
+  const newestMark = position.at(-1);
+  const newestHeld = [...goingOn].find(([, reading]) => reading === held.at(-1))?.[0];
+  const newest = newestMark === undefined ? newestHeld : begins.get(newestMark)?.index;
+  const newestSeen = Math.max(...indexes(seenEnds), -1);
+  const named = new Set(goingOn.values());
+  // Deleted, or moved to another directory; still being written perhaps.
+  const readings: FileReading[] = held.filter((each) => !named.has(each));
+  let found = newestMark === undefined || newest !== undefined;
+  for (const [index, { source, isCurrent }] of candidates.entries()) {
+    const mark = markFor(index, begins);
+    const isUnread = isCurrent || (newest !== undefined && index > newest);
+    const going = goingOn.get(index);
+    if (going !== undefined) readings.push(going);
+    if (going !== undefined || (mark === undefined && !isUnread)) continue;
+    const reading = await beginReading(source, mark);
+    if (mark !== undefined && hashOf(reading.tail) !== mark.tail) found = false;
+    const seenMark = markFor(index, seenEnds);
+    reading.seenUntil = seenMark?.offset ?? (index < newestSeen ? Number.POSITIVE_INFINITY : 0);
+    opened.add(reading);
+    readings.push(reading);
+  }
+  return { readings, found };
 }
 
 /** Marks of a position: the newest file, and older ones that a daemon may still write to. */
@@ -74,34 +90,6 @@ const marksMax = 4;
 export function positionOf(readings: readonly FileReading[]): FileMark[] {
   const begun = readings.filter((each) => each.offset > 0).slice(-marksMax);
   return (begun.length > 0 ? begun : readings.slice(-1)).map(markOf);
-}
-
-/** The rotated files and the current one, oldest first. A rotated file that cannot be opened cannot be read: left out. */
-function openCandidates(path: string, withRotated: boolean): Candidate[] {
-  const candidates: Candidate[] = [];
-  for (const name of withRotated ? rotatedNames(basename(path), namesIn(dirname(path))) : []) {
-    try {
-      candidates.push({ source: openLogSource(join(dirname(path), name)), isCurrent: false });
-    } catch {}
-  }
-  try {
-    candidates.push({ source: openLogSource(path), isCurrent: true });
-  } catch (error) {
-    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    if (!isMissing) {
-      for (const { source } of candidates) source.close();
-      throw error;
-    }
-  }
-  return candidates;
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }
 
 /** Where each mark was found; newest files first, because mostly nothing was rotated. */
