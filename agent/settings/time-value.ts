@@ -48,16 +48,20 @@ function evaluate(text: string, place: string, units: boolean): number {
 class Calculation {
   readonly #tokens: readonly string[];
   readonly #units: boolean;
+  /** `1.2.3` is no number, although its pieces are. */
+  readonly #torn: boolean;
   #at = 0;
   #depth = 0;
 
   constructor(text: string, units: boolean) {
     this.#units = units;
+    this.#torn = /\.\d*\./.test(text);
     this.#tokens = text.toLowerCase().match(/\d+(?:\.\d*)?|\.\d+|[a-z]+|\*\*|\/\/|\S/g) ?? [];
   }
 
   /** undefined when the text is not a calculation. */
   result(): number | undefined {
+    if (this.#torn) return undefined;
     const value = this.#sum();
     return this.#at === this.#tokens.length ? value : undefined;
   }
