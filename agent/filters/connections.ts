@@ -8,6 +8,8 @@ const connectionLinesMax = 100;
 /** Users kept per connection; more than one is all that matters. */
 const connectionUsersMax = 100;
 
+const addressGroups = ["ip4", "ip6", "dns", "cidr"];
+
 /** What is known of one connection (one `mlfid`): several log lines that together are a failure, or are none. */
 export type Connection = {
   groups: ReadonlyMap<string, string>;
@@ -62,6 +64,8 @@ export class Connections {
     if (!known.harmless && !known.pending) known.lines = [];
     // A new map: failures handed out earlier keep the old one.
     const merged = new Map(known.groups);
+    // The newest address counts, whatever family the older one had: process ids come again, with another peer.
+    if (addressGroups.some((name) => groups.has(name))) for (const name of addressGroups) merged.delete(name);
     for (const [name, text] of groups) merged.set(name, text);
     known.groups = merged;
     return known;

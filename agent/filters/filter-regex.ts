@@ -101,8 +101,13 @@ export function addGroups(into: Map<string, string>, each: FilterRegex, match: R
     const text = match[number];
     if (text !== undefined) into.set(name, text);
   }
+  if (each.alternatives.length === 0) return;
+  const filled = new Set<string>();
   for (const [from, to] of each.alternatives) {
-    const text = match[each.regex.groups.get(from) ?? 0];
-    if (text !== undefined && text !== "" && (match[each.regex.groups.get(to) ?? -1] ?? "") === "") into.set(to, text);
+    const text = match[each.regex.groups.get(from) ?? -1] ?? "";
+    const own = match[each.regex.groups.get(to) ?? -1] ?? "";
+    if (text === "" || own !== "" || filled.has(to)) continue;
+    into.set(to, text);
+    filled.add(to);
   }
 }

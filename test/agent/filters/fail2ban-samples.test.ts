@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { before, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { compileFilter } from "../../../agent/filters/compile-filter.ts";
 import type { FoundFailure, LineClock } from "../../../agent/filters/found-failure.ts";
 import type { Filter } from "../../../agent/filters/match-line.ts";
@@ -16,9 +16,10 @@ describe("fail2ban's annotated sample logs", { skip: withoutFail2ban }, () => {
   const timezoneBefore = process.env["TZ"];
   before(() => {
     process.env["TZ"] = "Europe/Zurich";
-    return () => {
-      process.env["TZ"] = timezoneBefore;
-    };
+  });
+  after(() => {
+    if (timezoneBefore === undefined) delete process.env["TZ"];
+    else process.env["TZ"] = timezoneBefore;
   });
 
   test("every sample is matched or not, with the address, time and groups fail2ban expects", () => {

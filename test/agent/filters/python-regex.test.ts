@@ -119,7 +119,11 @@ for (const [regex, named] of [
   ["a".repeat(40_000), /longer than 32768/],
 ] as const) {
   test(`refuses ${regex.slice(0, 30)} by name`, () => {
-    assert.throws(() => new PythonRegex(regex, { multiline: false }), { name: "Fleet2banError", code: "invalid", message: named });
+    assert.throws(() => new PythonRegex(regex, { multiline: false }), {
+      name: "Fleet2banError",
+      code: "invalid",
+      message: named,
+    });
   });
 }
 
@@ -162,7 +166,24 @@ function refersToOpenGroup(source: string): boolean {
 
 type Random = ReturnType<typeof seededRandom>;
 
-const atoms = ["a", "b", "[ab]", "[^a]", ".", "\\w", "\\s", "\\d", "1", " ", "\\b", "(?=a)", "(?!b)", "(?<=a)", "(?i:B)", "\\S"];
+const atoms = [
+  "a",
+  "b",
+  "[ab]",
+  "[^a]",
+  ".",
+  "\\w",
+  "\\s",
+  "\\d",
+  "1",
+  " ",
+  "\\b",
+  "(?=a)",
+  "(?!b)",
+  "(?<=a)",
+  "(?i:B)",
+  "\\S",
+];
 const quantifiers = ["", "", "", "?", "*", "+", "??", "*?", "{2}", "{,2}", "{1,2}"];
 
 /** Groups are named apart by their number; repeated ones hold no group, because there the two languages differ. */
@@ -174,8 +195,10 @@ function randomRegex(random: Random, depth: number, names = { count: 0 }, groups
       names.count += 1;
       return `(?P<g${names.count}>a|b${randomRegex(random, depth - 1, names, groups)})${random.pick(["", "?"])}`;
     }
-    if (kind === 1 && names.count > 0 && groups) return `(?(g${1 + random.below(names.count)})${random.pick(["a", "b", ""])}|${random.pick(["b", " "])})`;
-    if (kind === 2) return `(?:${randomRegex(random, depth - 1, names, groups)}|${randomRegex(random, depth - 1, names, groups)})`;
+    if (kind === 1 && names.count > 0 && groups)
+      return `(?(g${1 + random.below(names.count)})${random.pick(["a", "b", ""])}|${random.pick(["b", " "])})`;
+    if (kind === 2)
+      return `(?:${randomRegex(random, depth - 1, names, groups)}|${randomRegex(random, depth - 1, names, groups)})`;
     return `(?:a${randomRegex(random, depth - 1, names, false)})${random.pick(quantifiers)}`;
   });
   return `${random.pick(["", "", "^"])}${parts.join("")}${random.pick(["", "", "$"])}`;

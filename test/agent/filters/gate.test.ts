@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+import { compileFilter } from "../../../agent/filters/compile-filter.ts";
+import { createGate } from "../../../agent/filters/gate.ts";
+import type { Filter } from "../../../agent/filters/match-line.ts";
+import { parsePythonRegex } from "../../../agent/filters/python-regex-parser.ts";
+import { type Literal, requiredLiterals } from "../../../agent/filters/required-literals.ts";
+import { createScanner } from "../../../agent/filters/scanner.ts";
+import { builtInConfigDir, loadFilter } from "../../../agent/settings/load-settings.ts";
+import { withoutFail2ban } from "../fail2ban-oracle.ts";
+import { clockAt, filterOf, noon, noonMs } from "./filter-support.ts";
+import { openSampleSuite } from "./sample-suite.ts";
+import { seededRandom } from "./seeded-random.ts";
+
+function literalsOf(regex: string): string[] | null {
+  const found = requiredLiterals(parsePythonRegex(regex, { multiline: false }).root, () => false);
+  return found?.map((each) => (each.ignoreCase ? `i:${each.text}` : each.text)) ?? null;
+}
+
+for (const [rule, regex, literals] of [
+  ["a plain text is required", "^Failed password", ["Failed password"]],
+  ["the longest text is chosen", "abc.*abcdef.*abcd", ["abcdef"]],
+  ["every alternative gives one", "x(?:first|second)y", ["xfirsty", "xsecondy"]],
+  ["an alternative without text gives none", "(?:first|\\w+)", null],
+  ["an optional text is not required", "(?:first)?\\d", null],
+  ["an optional letter makes two spellings", "colou?r", ["colour", "color"]],
+  ["a repeated text is required once", "(?:first)+", ["first"]],
+  ["a text repeated from none on is not", "(?:first)*x*", null],
+  ["small sets make spellings", "[iI]nvalid user", ["invalid user", "Invalid user"]],
+  ["negated sets end a text", "abc[^d]efgh", ["efgh"]],
+  ["look-aheads are not part of the text", "abc(?!def)ghi", ["abc"]],
+  ["both branches of a condition count", "(\\d)?\\d(?(1)first|second)", ["first", "second"]],
+  ["a condition without a second branch gives none", "(\\d)?\\d(?(1)first)", null],
+  ["ignored case is worth less", "abc(?i:defg)h", ["abc"]],
+  ["ignored case is better than nothing", "\\d(?i:defg)\\d", ["i:defg"]],
+  ["ignored case does not trust letters with relatives beyond ASCII", "(?i:fail me)", ["i:l me"]],
+  ["text beyond ASCII is not used", "größe", null],
+] as const) {
+  test(rule, () => assert.deepEqual(literalsOf(regex), literals));
+}
+
+test("text on both sides of a date that is cut out is not joined", () => {
+  const filter = filterOf({ failRegex: ["^\\[\\] \\[x\\]: bad <ADDR>"] });
+  assert.deepEqual(filter.literals, [{ text: " bad ", ignoreCase: false }]);
+  const candidates: string[] = [];
+  createScanner([filter]).scan(`[${noon}] [x]: bad 192.0.2.1\n`, (line) => candidates.push(line));
+  assert.equal(candidates.length, 1);
+});
+
+test("a filter whose date has no word edges sees every line", () => {
+  assert.equal(filterOf({ failRegex: ["^abc def <ADDR>"], datePattern: "{UNB}%Y-%m-%d" }).literals, null);
+  assert.equal(filterOf({ failRegex: ["^abc def <ADDR>"], maxLines: 2 }).literals, null);
+});
+
+function hits(literals: readonly (readonly Literal[] | null)[], chunk: string): [string, number][] {
+  const found: [string, number][] = [];
+  createGate(literals).scan(chunk, (start, end, filters) => found.push([chunk.slice(start, end), filters]));
+  return found;
+}
+
+const cased = (...texts: string[]): Literal[] => texts.map((text) => ({ text, ignoreCase: false }));
+
+test("each line goes to the filters whose literals it holds, and to no other", () => {
+  const literals = [cased("abc"), cased("abcd", "xyz"), cased("bcd")];
+  assert.deepEqual(hits(literals, "-abc-\n-abcd-\nnone\n-xyz-\n"), [
+    ["-abc-", 1],
+    ["-abcd-", 7],
+    ["-xyz-", 2],
+  ]);
+});
+
+test("a literal inside a longer one of another filter is found", () => {
+  assert.deepEqual(hits([cased("first second"), cased("second")], "first second\n"), [["first second", 3]]);
+});
+
+test("literals of any case are found in any case", () => {
+  assert.deepEqual(hits([[{ text: "Login", ignoreCase: true }], cased("nothing")], "a LOGIN\nb logim\n"), [
+    ["a LOGIN", 1],
+  ]);
+});
+
+test("a last line without newline is seen", () => {
+  assert.deepEqual(hits([cased("abc")], "x\nabc"), [["abc", 1]]);
+  assert.deepEqual(hits([null], "x\n\nabc"), [
+    ["x", 1],
+    ["abc", 1],
+  ]);
+});
+
+test("more filters than one gate holds are all served", () => {
+  const filters = Array.from({ length: 70 }, (_, index) =>
+    filterOf({ name: `f${index}`, failRegex: [`^ word${index}x <ADDR>`] }),
+  );
+  const found: string[] = [];
+  createScanner(filters).scan(Buffer.from(`${noon} word69x 192.0.2.1\n${noon} word3x 192.0.2.1\n`), (_line, filter) =>
+    found.push(filter.name),
+  );
+  assert.deepEqual(found.toSorted(), ["f3", "f69"]);
+});
+
+test("candidates are decoded, and lose their carriage returns", () => {
+  const filter = filterOf({ failRegex: ["^ bad <ADDR>"] });
+  const lines: string[] = [];
+  createScanner([filter]).scan(Buffer.from("é bad 1\r\r\nbad 2\n x bad \xff\r\n"), (line) => lines.push(line));
+  assert.deepEqual(lines, ["é bad 1", " x bad \xff"]);
+});
+
+/** Every filter at hand must give the same outcome for every line, gated or not. */
+function lostLines(filters: readonly Filter[], lines: readonly string[]): string[] {
+  const lost: string[] = [];
+  for (const filter of filters) {
+    if (filter.literals === null) continue;
+    const seen = new Set<string>();
+    createScanner([filter]).scan(Buffer.from(`${lines.join("\n")}\n`), (line) => seen.add(line));
+    for (const line of lines) {
+      if (!seen.has(line) && filter.match(line, clockAt(noonMs)).kind !== "missed")
+        lost.push(`${filter.name}: ${line}`);
+    }
+  }
+  return lost;
+}
+
+/** Lines with parts of other lines, changed case and moved words: near to matching. */
+function mutated(lines: readonly string[], count: number): string[] {
+  const random = seededRandom(7);
+  return Array.from({ length: count }, () => {
+    const line = random.pick(lines);
+    const other = random.pick(lines);
+    const at = random.below(line.length);
+    switch (random.below(5)) {
+      case 0:
+        return line.slice(0, at) + other.slice(random.below(other.length));
+      case 1:
+        return line.slice(0, at) + line.slice(at + 1 + random.below(4));
+      case 2:
+        return line.slice(0, at) + line.slice(at).toUpperCase();
+      case 3:
+        return line.slice(0, at) + line.slice(at).toLowerCase();
+      default:
+        return line.slice(0, at) + random.pick(["é", "ſ", "K", " ", "]", "[", "2005-01-23 21:59:59"]) + line.slice(at);
+    }
+  });
+}
+
+describe("no line that means anything is kept from its filter", () => {
+  test("built-in filters on the real words of their daemons", () => {
+    const dir = builtInConfigDir();
+    const names = ["sshd", "postfix", "dovecot"];
+    const filters = names.map((name) => compileFilter(loadFilter(dir, name), { useDns: "raw", timezone: "UTC" }));
+    const lines = [
+      "Mar  1 12:00:00 h sshd[1]: Failed password for invalid user x from 192.0.2.1 port 5 ssh2",
+      "Mar  1 12:00:00 h sshd[1]: Invalid user x from 192.0.2.1 port 5",
+      "Mar  1 12:00:00 h postfix/smtpd[1]: warning: x[192.0.2.1]: SASL LOGIN authentication failed: x",
+      "Mar  1 12:00:00 h dovecot: imap-login: Aborted login (auth failed, 3 attempts): user=<x>, rip=192.0.2.1, lip=192.0.2.2",
+    ];
+    assert.deepEqual(lostLines(filters, [...lines, ...mutated(lines, 5000)]), []);
+  });
+
+  describe("stock filters", { skip: withoutFail2ban }, () => {
+    before(() => {
+      process.env["TZ"] = "Europe/Zurich";
+    });
+
+    test("on every sample and on mutated samples", () => {
+      using suite = openSampleSuite();
+      const lines = [...new Set(suite.samples.map((sample) => sample.line))].filter((line) => line !== "");
+      const instances = new Map(suite.samples.map((sample) => [sample.instance, sample]));
+      const filters = [...instances.values()].map((sample) =>
+        compileFilter(loadFilter(sample.configDir, sample.reference), { useDns: "raw", timezone: null }),
+      );
+      assert.ok(filters.filter((filter) => filter.literals !== null).length > 100);
+      assert.deepEqual(lostLines(filters, [...lines, ...mutated(lines, 1000)]), []);
+    });
+  });
+});
