@@ -75,6 +75,8 @@ export function tableScript(setup: FirewallSetup, sets: readonly BanSet[]): stri
     `add rule ${tableName} pre iif "lo" accept`,
     `add rule ${tableName} pre ip saddr @allow4 accept`,
     `add rule ${tableName} pre ip6 saddr @allow6 accept`,
+    // Neighbours on our link, the way to the internet among them, must be found even when a ban holds their address.
+    `add rule ${tableName} pre icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept`,
     ...sets.map((set) => addRule(set, setup)),
     `flush set ${tableName} allow4`,
     `flush set ${tableName} allow6`,
