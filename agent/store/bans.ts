@@ -7,7 +7,8 @@ export type StoredBan = Readonly<{
   jail: string;
   /** fail2ban's failure id: mostly the address itself. */
   id: string;
-  net: string;
+  /** null when the id is no address: then no firewall holds it. */
+  net: string | null;
   /** null = every port. */
   ports: readonly number[] | null;
   startMs: number;
@@ -27,10 +28,12 @@ export type BanStore = Readonly<{
   record(bans: readonly StoredBan[]): void;
   /** Moves the end of a standing ban (`untilMs` null = for ever); the history follows. False when it does not stand. */
   prolong(jail: string, id: string, untilMs: number | null): boolean;
-  /** Ends a ban. The history keeps it, as fail2ban's does. */
+  /** Ends a ban whose time is over. The history keeps it. */
   lift(jail: string, id: string): void;
-  /** Takes a wrongly banned id out of the history too, so its next ban is not a repeat. */
-  forget(id: string): void;
+  /** Ends a ban that a person lifted: as in fail2ban the history goes too, so the next one is not a repeat. */
+  forget(jail: string, id: string): void;
+  /** Takes over what fail2ban remembered; what is known here already stays. */
+  importHistory(histories: Iterable<BanHistory & Readonly<{ jail: string; id: string }>>): void;
   /** Bans that have not ended at `nowMs`, oldest first. */
   standing(nowMs: number): StoredBan[];
   historyInJail(jail: string, id: string): BanHistory | undefined;
@@ -66,7 +69,8 @@ export function openBans(database: DatabaseSync): BanStore {
     "UPDATE ban_history SET ban_time_ms = ?, forget_ms = ? WHERE id = ? AND jail = ?",
   );
   const lift = database.prepare("DELETE FROM bans WHERE jail = ? AND id = ?");
-  const forget = database.prepare("DELETE FROM ban_history WHERE id = ?");
+  const forget = database.prepare("DELETE FROM ban_history WHERE jail = ? AND id = ?");
+  const importOne = database.prepare("INSERT OR IGNORE INTO ban_history VALUES (?, ?, ?, ?, ?, ?)");
   const standing = database.prepare(
     "SELECT * FROM bans WHERE until_ms IS NULL OR until_ms > ? ORDER BY start_ms, jail, id",
   );
@@ -82,7 +86,7 @@ export function openBans(database: DatabaseSync): BanStore {
         for (const ban of bans) {
           const lines = ban.lines.slice(-banLinesMax).map((line) => line.slice(0, banLineLengthMax));
           const ports = ban.ports === null ? null : JSON.stringify(ban.ports);
-          const { banTimeMs, forgetMs } = historyEnd(ban.startMs, ban.untilMs);
+          const banTimeMs = ban.untilMs === null ? null : ban.untilMs - ban.startMs;
           insert.run(
             ban.jail,
             ban.id,
@@ -93,20 +97,31 @@ export function openBans(database: DatabaseSync): BanStore {
             ban.earlierBans,
             JSON.stringify(lines),
           );
-          count.run(ban.id, ban.jail, ban.earlierBans + 1, ban.startMs, banTimeMs, forgetMs);
+          count.run(ban.id, ban.jail, ban.earlierBans + 1, ban.startMs, banTimeMs, forgetMsOf(ban.startMs, banTimeMs));
         }
       }),
     prolong: (jail, id, untilMs) =>
       inTransaction(database, () => {
         const startMs = find.get(jail, id)?.start_ms;
         if (startMs === undefined) return false;
-        const { banTimeMs, forgetMs } = historyEnd(Number(startMs), untilMs);
+        const banTimeMs = untilMs === null ? null : untilMs - Number(startMs);
         setEnd.run(untilMs, jail, id);
-        setBanTime.run(banTimeMs, forgetMs, id, jail);
+        setBanTime.run(banTimeMs, forgetMsOf(Number(startMs), banTimeMs), id, jail);
         return true;
       }),
     lift: (jail, id) => void lift.run(jail, id),
-    forget: (id) => void forget.run(id),
+    forget: (jail, id) =>
+      inTransaction(database, () => {
+        lift.run(jail, id);
+        forget.run(jail, id);
+      }),
+    importHistory: (histories) =>
+      inTransaction(database, () => {
+        for (const { jail, id, bans, lastStartMs, lastBanTimeMs } of histories) {
+          const forgetMs = forgetMsOf(lastStartMs, lastBanTimeMs);
+          importOne.run(id, jail, bans, lastStartMs, lastBanTimeMs, forgetMs);
+        }
+      }),
     standing: (nowMs) => [...standing.iterate(nowMs)].map(banOf),
     historyInJail: (jail, id) => historyOf(inJail.get(id, jail)),
     historyOverall: (id) => historyOf(overall.get(id)),
@@ -128,17 +143,15 @@ export function openBans(database: DatabaseSync): BanStore {
   };
 }
 
-function historyEnd(startMs: number, untilMs: number | null): { banTimeMs: number | null; forgetMs: number | null } {
-  if (untilMs === null) return { banTimeMs: null, forgetMs: null };
-  const banTimeMs = untilMs - startMs;
-  return { banTimeMs, forgetMs: startMs + banTimeMs * historyFactor + historyExtraMs };
+function forgetMsOf(startMs: number, banTimeMs: number | null): number | null {
+  return banTimeMs === null ? null : startMs + banTimeMs * historyFactor + historyExtraMs;
 }
 
 function banOf(row: Record<string, unknown>): StoredBan {
   return {
     jail: String(row.jail),
     id: String(row.id),
-    net: String(row.net),
+    net: row.net === null ? null : String(row.net),
     ports: row.ports === null ? null : Ports.parse(JSON.parse(String(row.ports))),
     startMs: Number(row.start_ms),
     untilMs: numberOrNull(row.until_ms),

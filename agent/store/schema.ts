@@ -25,7 +25,7 @@ CREATE TABLE in_flight (
 CREATE TABLE bans (
   jail TEXT NOT NULL,
   id TEXT NOT NULL,
-  net TEXT NOT NULL,
+  net TEXT,
   ports TEXT,
   start_ms INTEGER NOT NULL,
   until_ms INTEGER,
