@@ -77,8 +77,13 @@ export function openConnection(
 
   const send = (subject: string, payload: Uint8Array): boolean => {
     if (!connected || connection === undefined || connection.isClosed()) return false;
-    connection.publish(subject, payload);
-    return true;
+    try {
+      connection.publish(subject, payload);
+      return true;
+    } catch (error) {
+      log.error({ subject, problem: messageOf(error), event: "send_failed" }, "could not send to the fleet");
+      return false;
+    }
   };
   return {
     sendFailures: (payload) => send(subjects.failures(partitionDefault, credentials().host), payload),

@@ -21,7 +21,13 @@ const consumersMax = 64;
 /** What the failure stream may take of the disk; agents keep what does not fit. */
 export const streamBytesMax = 1024 * 1024 * 1024;
 
-/** Public keys that are no longer welcome, with the time of their revocation: credentials issued later are good again. */
+/**
+ * A revoked key's credentials count as issued before its revocation even if the clock was ahead by this when they were.
+ * A host that is let in again comes with a new key.
+ */
+const clockSlackSeconds = 24 * 3600;
+
+/** Public keys that are no longer welcome, with the time of their revocation. */
 export type Revocations = ReadonlyMap<string, number>;
 
 export function operatorJwt(keys: BusKeys, nowMs: number): string {
@@ -36,7 +42,9 @@ export function systemAccountJwt(keys: BusKeys, nowMs: number): string {
 
 /** The account of coordinators and agents, with what each kind of signing key may make and who is revoked. */
 export function accountJwt(keys: BusKeys, revocations: Revocations, nowMs: number): string {
-  const revoked = [...revocations].map(([publicKey, atMs]) => [publicKey, Math.floor(atMs / 1000)] as const);
+  const revoked = [...revocations].map(
+    ([publicKey, atMs]) => [publicKey, Math.floor(atMs / 1000) + clockSlackSeconds] as const,
+  );
   const nats = {
     type: "account",
     version: 2,

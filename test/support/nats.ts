@@ -52,12 +52,18 @@ export async function connectAgent(nats: TestNats, host: string, tenant = "defau
   const nkey = newUserNkey();
   const jwt = agentJwt(nats.keys, { publicKey: nkey.publicKey, host, tenant }, Date.now());
   const connection = await connectUser(nats, jwt, nkey.seed);
+  const errors = collectErrors(connection);
+  return { host, nkey, connection, errors, [Symbol.asyncDispose]: () => connection.close() };
+}
+
+/** Grows with every refusal of the server. */
+export function collectErrors(connection: NatsConnection): Error[] {
   const errors: Error[] = [];
   const follow = async () => {
     for await (const status of connection.status()) if (status.type === "error") errors.push(status.error);
   };
   void follow();
-  return { host, nkey, connection, errors, [Symbol.asyncDispose]: () => connection.close() };
+  return errors;
 }
 
 export function connectUser(nats: TestNats, jwt: string, seed: string): Promise<NatsConnection> {
