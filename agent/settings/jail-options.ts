@@ -8,6 +8,11 @@ const countMax = 1_000_000;
 /** Entries of an ignore cache: addresses with their answer, about 200 bytes each. */
 const cacheCountMax = 100_000;
 
+/** Everything else is false, as in fail2ban. */
+export function isTrue(text: string): boolean {
+  return /^(?:1|on|true|yes)$/i.test(text.trim());
+}
+
 /** The typed values of a jail's options. What cannot be read is an error where guessing could lock out or let in. */
 export class JailOptions {
   readonly warnings: string[] = [];
@@ -21,7 +26,7 @@ export class JailOptions {
 
   flag(option: string, fallback: boolean): boolean {
     const text = this.#text(option);
-    return text === undefined ? fallback : /^(?:1|on|true|yes)$/i.test(text);
+    return text === undefined ? fallback : isTrue(text);
   }
 
   /** A bad number becomes fail2ban's own default, with a warning, as fail2ban does. */

@@ -1,7 +1,7 @@
 import { Fleet2banError } from "../../shared/errors.ts";
 import { jailNamePattern } from "../../shared/failure-batch.ts";
 import { interpolate, placeOf } from "./interpolate.ts";
-import { JailOptions } from "./jail-options.ts";
+import { isTrue, JailOptions } from "./jail-options.ts";
 import type { ActionSettings, JailSettings, LogPath } from "./jail-settings.ts";
 import { lintFilter } from "./lint-filter.ts";
 import { loadAction } from "./load-action.ts";
@@ -45,7 +45,7 @@ export type JailContext = Readonly<{
 }>;
 
 export function isEnabled(config: Config, name: string): boolean {
-  return /^(?:1|on|true|yes)$/i.test(interpolate(config, name, "enabled") ?? "");
+  return isTrue(interpolate(config, name, "enabled") ?? "");
 }
 
 /**
@@ -60,12 +60,13 @@ export function loadJail(context: JailContext, name: string): JailSettings {
       `[${name}] is not a name for a jail; use letters, digits, ".", "_" and "-", at most 63`,
     );
   }
-  const declared = readOptions(context, name, ["backend", "logpath", "journalmatch"]);
+  const declared = readOptions(context, name, ["backend", "systemd_if_nologs"]);
   const backend = declared.get("backend") ?? "auto";
   if (backend.startsWith("systemd")) return resolveJail(context, name, "journal");
   const jail = resolveJail(context, name, "file");
   const globs = jail.logPaths.map((path) => path.glob);
-  if (backend !== "auto" || jail.journalMatches.length === 0 || !context.prefersJournal(globs)) return jail;
+  const mayChange = backend === "auto" && isTrue(declared.get("systemd_if_nologs") ?? "true");
+  if (!mayChange || jail.journalMatches.length === 0 || !context.prefersJournal(globs)) return jail;
   const warning = `${placeText(context, name, "logpath")}: no such file here; the jail reads the journal instead`;
   const fromJournal = resolveJail(context, name, "journal");
   return { ...fromJournal, warnings: [warning, ...fromJournal.warnings] };

@@ -24,6 +24,12 @@ export type LoadOptions = Readonly<{
   hasJournal?: boolean;
 }>;
 
+/** The system's fail2ban configuration where there is one, otherwise our own. */
+export function defaultConfigDir(system = "/etc/fail2ban"): string {
+  const names = ["jail.conf", "jail.local"];
+  return names.some((name) => existsSync(join(system, name))) ? system : builtInConfigDir();
+}
+
 /** Where our own filters and jails are, for systems without fail2ban's. */
 export function builtInConfigDir(): string {
   return join(import.meta.dirname, "built-in");
@@ -76,8 +82,8 @@ export function loadSettings(configDir: string, options: LoadOptions = {}): Sett
  *
  * @throws Fleet2banError `invalid`
  */
-export function loadFilter(configDir: string, reference: string): FilterSettings {
-  const files = new ConfigFiles(configDir);
+export function loadFilter(configDir: string, reference: string, overlayDir?: string): FilterSettings {
+  const files = new ConfigFiles(configDir, overlayDir);
   const filter = openFilter(files, reference, "file", "filter");
   const { settings } = readFilter(filter, new Map(), "file", `filter ${reference}`);
   if (settings.failRegex.length > 0) return settings;

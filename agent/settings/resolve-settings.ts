@@ -13,6 +13,6 @@ export function resolveSettings(
   configDir?: string,
 ): Readonly<{ config: AgentConfig; settings: Settings }> {
   const config = loadAgentConfig(configFile, configDir === undefined ? {} : { configDir });
-  const settings = loadSettings(config.configDir, { enable: config.jails });
+  const settings = loadSettings(config.configDir, { enable: config.jails, overlayDir: config.overlayDir });
   return { config, settings };
 }

@@ -3,7 +3,13 @@ import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { explainSettings, settingsAsJson } from "../../../agent/settings/explain-settings.ts";
 import type { JailSettings } from "../../../agent/settings/jail-settings.ts";
-import { type LoadOptions, loadFilter, loadSettings } from "../../../agent/settings/load-settings.ts";
+import {
+  builtInConfigDir,
+  defaultConfigDir,
+  type LoadOptions,
+  loadFilter,
+  loadSettings,
+} from "../../../agent/settings/load-settings.ts";
 import { parsePorts, readServicePorts } from "../../../agent/settings/service-ports.ts";
 import { configDir } from "./oracle.ts";
 
@@ -227,19 +233,26 @@ test("a jail whose files do not exist reads the journal where there is one and t
   const files = {
     "filter.d/j.conf": "[Definition]\nfailregex = ^<logtype> <HOST>$\njournalmatch = _SYSTEMD_UNIT=x.service\n",
   };
-  const jail = "[a]\nfilter = j\n[b]\nfilter = f\n[c]\nfilter = j\nbackend = polling\n";
+  const jail =
+    "[a]\nfilter = j\n[b]\nfilter = f\n[c]\nfilter = j\nbackend = polling\n[d]\nfilter = j\nsystemd_if_nologs = no\n";
   const { jails } = load(jail, files, { hasJournal: true });
   assert.deepEqual(
     jails.map(({ source }) => source),
-    ["journal", "file", "file"],
+    ["journal", "file", "file", "file"],
   );
   assert.deepEqual(jails[0]?.filter.failRegex, ["^journal <HOST>$"]);
   assert.equal(jails[0]?.filter.dateless, true);
   assert.match(jails[0]?.warnings[0] ?? "", /no such file here; the jail reads the journal instead/);
   assert.deepEqual(
     load(jail, files, { hasJournal: false }).jails.map(({ source }) => source),
-    ["file", "file", "file"],
+    ["file", "file", "file", "file"],
   );
+});
+
+test("the system's own configuration goes before the built-in one", () => {
+  using config = configDir({ "jail.local": "" });
+  assert.equal(defaultConfigDir(config.dir), config.dir);
+  assert.equal(defaultConfigDir("/nonexistent"), builtInConfigDir());
 });
 
 test("one jail can be asked for although it is off, and a missing one is named", () => {
@@ -262,6 +275,7 @@ test("an operator's directory is laid over a shipped one", () => {
   });
   const shipped = { "jail.conf": "[a]\nfilter = f\nlogpath = /x\nmaxretry = 5\n" };
   const [jail] = load("", shipped, { overlayDir: own.dir }).jails;
+  assert.equal(loadSettings(own.dir, { overlayDir: "/nonexistent" }).broken.length, 1);
   assert.deepEqual([jail?.maxRetry, jail?.filter.failRegex], [9, ["^own <HOST>$"]]);
 });
 

@@ -87,6 +87,10 @@ export const nastyConfigs: Readonly<Record<string, Readonly<Record<string, strin
     "filter.d/f.conf": filter,
     "action.d/cmd.conf": "[Definition]\nactionban = true\n",
   },
+  "a jail adds to the filter's journal match": {
+    "jail.conf": jail("[a]\nfilter = f\njournalmatch = %(known/journalmatch)s\n  _COMM=more\n"),
+    "filter.d/f.conf": `${filter}journalmatch = _SYSTEMD_UNIT=x.service\n`,
+  },
   "log files, globs, heads and tails": {
     "jail.conf": jail("[a]\nfilter = f\nlogpath = DIR/o*.log tail\n  DIR/t?o.log\n\n  DIR/none.log head\n"),
     "filter.d/f.conf": filter,
