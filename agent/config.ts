@@ -1,15 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { z } from "zod";
 import { parseNet } from "../shared/address.ts";
 import { Fleet2banError } from "../shared/errors.ts";
+import { builtInConfigDir, defaultConfigDir } from "./settings/load-settings.ts";
 
-/** fail2ban's own folder: an existing configuration is used as it is. */
-const systemConfigDir = "/etc/fail2ban";
-/** Our filters and jails, in the same format, for machines that never had fail2ban. */
-export const builtInConfigDir = join(dirname(fileURLToPath(import.meta.url)), "settings", "built-in");
 /** Where `agent run` looks when no `--config` is given; it need not exist. */
 export const defaultConfigFile = "/etc/fleet2ban/agent.yaml";
 
@@ -24,6 +19,8 @@ const AgentYaml = z.strictObject({
   credentials: z.string().default("/etc/fleet2ban/agent.credentials"),
   /** Absent: /etc/fail2ban when it exists, else the built-in library. */
   configDir: z.string().optional(),
+  /** Your own jail.local, jail.d/ and filter.d/ over configDir's; an update never touches them. May be absent. */
+  overlayDir: z.string().default("/etc/fleet2ban"),
   /** Jails to enable on top of what the configuration enables; the built-in library starts with sshd. */
   jails: z.array(z.string()).optional(),
   firewall: z.enum(["auto", "nftables", "ipset", "ufw", "firewalld", "observe"]).default("auto"),
@@ -66,8 +63,8 @@ export function loadAgentConfig(
     throw new Fleet2banError("invalid", `${path}: ${problems.join("; ")}`);
   }
   const { configDir: named, jails: enabled, ...rest } = read.data;
-  const configDir = named ?? (existsSync(join(systemConfigDir, "jail.conf")) ? systemConfigDir : builtInConfigDir);
-  return { ...rest, configDir, jails: enabled ?? (configDir === builtInConfigDir ? ["sshd"] : []) };
+  const configDir = named ?? defaultConfigDir();
+  return { ...rest, configDir, jails: enabled ?? (configDir === builtInConfigDir() ? ["sshd"] : []) };
 }
 
 function readYaml(path: string): Readonly<Record<string, unknown>> | null {

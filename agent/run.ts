@@ -21,12 +21,14 @@ import { openStore } from "./store/open-store.ts";
 import { JailEffects } from "./watch/jail-effects.ts";
 import { type LogWatch, watchLogs } from "./watch/log-watch.ts";
 import { openJails, restoreBans } from "./watch/open-jails.ts";
+import type { WatchedJail } from "./watch/watched-jail.ts";
 
 export type Deps = Readonly<{ now: () => number; log: Logger }>;
 export type Agent = AsyncDisposable & Readonly<{ status(): AgentStatus }>;
 
 /** This host's own addresses change, and an admin's session begins and ends. */
 const protectEveryMs = minuteMs;
+const refreshTimeoutMs = 5 * secondMs;
 const purgeEveryMs = 10 * minuteMs;
 
 /**
@@ -70,6 +72,8 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   await orders.done();
   await restoreBans(jails, store.bans, effects, now());
   await enforcer.open();
+  // Nobody whose name is on an ignore list may be counted before his address is known.
+  await refreshNames(jails, now());
 
   watch = opened.use(
     watchLogs({
@@ -88,6 +92,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
     protect().catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not read what to protect"));
   opened.use(repeat(secondMs, () => tick({ enforcer, effects, jails, now })));
   opened.use(repeat(protectEveryMs, () => void protectAgain()));
+  opened.use(repeat(protectEveryMs, () => void refreshNames(jails, now())));
   opened.use(repeat(purgeEveryMs, () => store.purge(now())));
   const status = () => statusOf({ config, jails, enforcer, reasons, fleet, credentials, watch, problems: problems() });
   const parts = { jails, effects, enforcer, status, now };
@@ -111,6 +116,14 @@ function oneByOne(log: Logger, targets: OrderTargets) {
     },
     done: () => last,
   };
+}
+
+/** A resolver that hangs must not keep the host unprotected: after a while the answers it gave before stand. */
+async function refreshNames(jails: readonly WatchedJail[], nowMs: number): Promise<void> {
+  const timeout = Promise.withResolvers<void>();
+  const timer = setTimeout(timeout.resolve, refreshTimeoutMs);
+  await Promise.race([Promise.allSettled(jails.map((watched) => watched.refreshNames(nowMs))), timeout.promise]);
+  clearTimeout(timer);
 }
 
 function tick({ enforcer, effects, jails, now }: OrderTargets): void {

@@ -8,6 +8,7 @@ import { createIgnoreList } from "../jails/ignore-list.ts";
 import { replayJail } from "../jails/replay.ts";
 import { systemIgnoreSources } from "../jails/system-ignore-sources.ts";
 import { loadSettings } from "../settings/load-settings.ts";
+import { namesOf } from "../watch/host-names.ts";
 import { type AgentCommand, configDirOption, configOption, jsonOption, printJson } from "./command.ts";
 
 export const command: AgentCommand = {
@@ -27,20 +28,26 @@ export const command: AgentCommand = {
     const name = line.text("jail");
     if (name === undefined) throw new Fleet2banError("invalid", "replay: name the jail with --jail");
     const configDir = line.text("config-dir") ?? loadAgentConfig(line.text("config")).configDir;
-    const { jails, broken } = loadSettings(configDir, { jail: name });
+    const { jails, broken } = loadSettings(configDir, { jail: name, hasJournal: false });
     const settings = jails.find((jail) => jail.name === name);
     if (settings === undefined) {
       const problem = broken.find((jail) => jail.name === name)?.problem ?? "is not in this configuration";
       throw new Fleet2banError("invalid", `jail ${name}: ${problem}`);
     }
-    const filter = compileFilter(settings.filter, { useDns: settings.useDns, timezone: settings.logTimezone });
+    const filter = compileFilter(
+      { ...settings.filter, dateless: false },
+      { useDns: settings.useDns, timezone: settings.logTimezone },
+    );
     const nowMs = line.text("now") === undefined ? Date.now() : Number(line.text("now")) * 1000;
     const found = await failuresOf(line.positionals[0] ?? "", filter, nowMs);
     const print = line.on("json")
       ? printJson
       : (event: { at: number; id: string; bantime: number }) =>
           process.stdout.write(`${new Date(event.at * 1000).toISOString()} ban ${event.id} for ${event.bantime} s\n`);
-    for (const event of replayJail(settings, createIgnoreList(settings, systemIgnoreSources), found)) print(event);
+    const ignoreList = createIgnoreList(settings, systemIgnoreSources);
+    await ignoreList.refreshNames(nowMs);
+    const named = (await Promise.all(found.map((each) => namesOf(each, settings.useDns)))).flat();
+    for (const event of replayJail(settings, ignoreList, named)) print(event);
     return exitCodes.ok;
   },
 };

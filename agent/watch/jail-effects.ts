@@ -73,7 +73,8 @@ export class JailEffects {
         if (outer !== null && (ban.net === null || !isWithin(ban.net, outer))) continue;
         jail.unban(ban.id);
         this.#parts.store.lift(jail.name, ban.id);
-        if (reason === "false-positive") this.#parts.store.forget(ban.id);
+        // As in fail2ban, a ban lifted by hand is no earlier ban of the next one.
+        if (reason !== "expired") this.#parts.store.forget(jail.name, ban.id);
         ids.push(jailBanId(jail.name, ban.id));
         this.#write([{ kind: "unban", jail: jail.name, id: ban.id }], nowMs);
       }

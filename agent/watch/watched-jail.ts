@@ -18,6 +18,8 @@ export type WatchedJail = Readonly<{
   ports: readonly number[] | null | undefined;
   /** What one failure leads to; waits for names and for the ignorecommand, where the jail uses them. */
   take(found: FoundFailure, nowMs: number): Promise<readonly JailDecision[]>;
+  /** Asks for the addresses behind the names in `ignoreip`, and behind this host's own. */
+  refreshNames(nowMs: number): Promise<void>;
 }>;
 
 export type JailParts = Readonly<{ histories: BanHistories; sources: IgnoreSources; random: () => number }>;
@@ -27,7 +29,14 @@ export function openWatchedJail(settings: JailSettings, parts: JailParts): Watch
   const filter = compileFilter(settings.filter, { useDns: settings.useDns, timezone: settings.logTimezone });
   const ignoreList = createIgnoreList(settings, parts.sources);
   const jail = createJail(settings, { ignoreList, history: parts.histories, random: parts.random });
-  return { settings, filter, jail, ports: portsOf(settings), take };
+  return {
+    settings,
+    filter,
+    jail,
+    ports: portsOf(settings),
+    take,
+    refreshNames: (nowMs) => ignoreList.refreshNames(nowMs),
+  };
 
   async function take(found: FoundFailure, nowMs: number): Promise<readonly JailDecision[]> {
     const named = await namesOf(found, settings.useDns);
