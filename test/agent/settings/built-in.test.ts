@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { z } from "zod";
+import { compileFilter } from "../../../agent/filters/compile-filter.ts";
+import { FilterReport } from "../../../agent/filters/filter-report.ts";
 import { lintFilter } from "../../../agent/settings/lint-filter.ts";
 import { builtInConfigDir, loadFilter, loadSettings } from "../../../agent/settings/load-settings.ts";
 import { readCorpus } from "./corpus.ts";
@@ -26,6 +28,23 @@ function matchWithFail2ban(lines: readonly Readonly<{ filter: string; line: stri
   const input = JSON.stringify(asked);
   return Found.parse(JSON.parse(execFileSync("python3", [script], { input, encoding: "utf8", maxBuffer: 1 << 26 })));
 }
+
+test("our engine finds in every sample line what the corpus says", () => {
+  const clock = { nowMs: Date.parse("2026-11-22T12:00:00Z"), mode: "any", findTimeMs: 0 } as const;
+  for (const [reference, settings] of filters) {
+    const own = samples.filter((sample) => sample.filter === reference);
+    const filter = compileFilter(settings, { useDns: "no", timezone: "UTC" });
+    assert.deepEqual(filter.warnings, [], reference);
+    const report = new FilterReport(filter, clock, (trouble) => assert.fail(JSON.stringify(trouble)));
+    const rows = report.add(Buffer.from(own.map((sample) => `${sample.line}\n`).join("")));
+    const found = new Map(rows.map((row) => [row.line, row]));
+    for (const [index, sample] of own.entries()) {
+      const row = found.get(index + 1);
+      assert.equal(row?.ip ?? null, sample.ip, `${sample.place}: ${sample.line}`);
+      if (sample.user !== undefined) assert.equal(row?.user ?? "", sample.user, sample.place);
+    }
+  }
+});
 
 test("fail2ban itself finds in every sample line what the corpus says", { skip: oracleMissing() ?? false }, () => {
   const wrong: string[] = [];
