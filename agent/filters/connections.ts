@@ -8,6 +8,7 @@ const connectionLinesMax = 100;
 /** Users kept per connection; more than one is all that matters. */
 const connectionUsersMax = 100;
 
+const none: readonly string[] = [];
 const addressGroups = ["ip4", "ip6", "dns", "cidr"];
 
 /** What is known of one connection (one `mlfid`): several log lines that together are a failure, or are none. */
@@ -31,12 +32,12 @@ export class Connections {
   /**
    * Adds a matched line to its connection and returns the sum.
    *
-   * @param groups  captured from this line
+   * @param groups  captured from this line; becomes the connection's
    * @param marks   what the line means for the connection
    */
   merge(
     id: string,
-    groups: ReadonlyMap<string, string>,
+    groups: Map<string, string>,
     marks: Readonly<Marks>,
     lines: readonly string[],
     nowMs: number,
@@ -52,22 +53,23 @@ export class Connections {
     connection.pending = false;
     connection.harmless = harmless && !unforgiven;
     if (!connection.harmless) {
-      connection.lines = bounded([...connection.harmlessLines, ...connection.lines, ...lines]);
-      connection.harmlessLines = [];
-    } else if (!forget) connection.harmlessLines = bounded([...connection.harmlessLines, ...lines]);
+      connection.lines = joined(joined(connection.harmlessLines, connection.lines), lines);
+      connection.harmlessLines = none;
+    } else if (!forget) connection.harmlessLines = joined(connection.harmlessLines, lines);
     return connection;
   }
 
-  #extend(known: Connection, groups: ReadonlyMap<string, string>, gained: boolean): Connection {
+  #extend(known: Connection, groups: Map<string, string>, gained: boolean): Connection {
     if (gained) known.pending = false;
     // Lines of a failure that was already told about are not told again.
-    if (!known.harmless && !known.pending) known.lines = [];
-    // A new map: failures handed out earlier keep the old one.
-    const merged = new Map(known.groups);
-    // The newest address counts, whatever family the older one had: process ids come again, with another peer.
-    if (addressGroups.some((name) => groups.has(name))) for (const name of addressGroups) merged.delete(name);
-    for (const [name, text] of groups) merged.set(name, text);
-    known.groups = merged;
+    if (!known.harmless && !known.pending) known.lines = none;
+    // Into the new map: failures handed out earlier keep the old one. The newest address counts, whatever family the
+    // older one had: process ids come again, with another peer.
+    const hasAddress = addressGroups.some((name) => groups.has(name));
+    for (const [name, text] of known.groups) {
+      if (!groups.has(name) && !(hasAddress && addressGroups.includes(name))) groups.set(name, text);
+    }
+    known.groups = groups;
     return known;
   }
 
@@ -93,8 +95,8 @@ function startConnection(groups: ReadonlyMap<string, string>, nowMs: number): Co
   return {
     groups,
     users: null,
-    lines: [],
-    harmlessLines: [],
+    lines: none,
+    harmlessLines: none,
     harmless: false,
     pending: false,
     expiresAtMs: nowMs + connectionMs,
@@ -107,6 +109,10 @@ function noteUser(connection: Connection, user: string | undefined): void {
   if (connection.users.size < connectionUsersMax) connection.users.add(user);
 }
 
-function bounded(lines: readonly string[]): readonly string[] {
-  return lines.length > connectionLinesMax ? lines.slice(-connectionLinesMax) : lines;
+/** The newest lines of both. Most connections have few, so arrays are shared where they can be. */
+function joined(older: readonly string[], newer: readonly string[]): readonly string[] {
+  if (older.length === 0) return newer;
+  if (newer.length === 0) return older;
+  const all = [...older, ...newer];
+  return all.length > connectionLinesMax ? all.slice(-connectionLinesMax) : all;
 }

@@ -1,7 +1,7 @@
 import type { LineClock } from "./found-failure.ts";
 import type { Filter } from "./match-line.ts";
-import { createScanner } from "./scanner.ts";
-import { type OnOutcome, type Task, type TimeLimits, type Trouble, Watchdog } from "./watchdog.ts";
+import { type Candidate, createScanner } from "./scanner.ts";
+import { type OnOutcome, type TimeLimits, type Trouble, Watchdog } from "./watchdog.ts";
 
 export type LogFilters = Readonly<{
   /**
@@ -22,8 +22,8 @@ export function createLogFilters(
   const watchdog = new Watchdog(options.report, options.limits);
   return {
     process(chunk, clock, onOutcome) {
-      const tasks: Task[] = [];
-      scanner.scan(chunk, (line, filter, start) => tasks.push({ filter, line, start }));
+      const tasks: Candidate[] = [];
+      scanner.scan(chunk, (candidate) => tasks.push(candidate));
       if (tasks.length > 0) watchdog.run(tasks, clock, onOutcome);
     },
   };

@@ -67,11 +67,14 @@ export class Filter {
     this.#earlyIgnore = ignoreRegexes.length > 0 && ignoreRegexes.length < failRegexes.length - 2;
   }
 
-  /** @param line  without its newline */
-  match(line: string, clock: LineClock): Outcome {
+  /**
+   * @param line   without its newline
+   * @param ascii  whether it holds ASCII characters only, if that is known
+   */
+  match(line: string, clock: LineClock, ascii = asciiOnly.test(line)): Outcome {
     this.#linesBefore = this.#buffer?.lines ?? [];
     this.#longLine = line.length > longLineLength;
-    this.#ascii = asciiOnly.test(line);
+    this.#ascii = ascii;
     if (this.#isSuspended(this.#datePattern)) return missed;
     this.running = this.#datePattern;
     const dated = this.#parts.dates.read(line, clock);
@@ -197,7 +200,7 @@ export class Filter {
 }
 
 type Found = Readonly<{
-  groups: ReadonlyMap<string, string>;
+  groups: Map<string, string>;
   marks: Readonly<Marks>;
   matched: readonly LogLine[];
   atMs: number;

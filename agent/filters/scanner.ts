@@ -3,12 +3,19 @@ import { TextDecoder } from "node:util";
 import { createGate, gateFiltersMax } from "./gate.ts";
 import type { Filter } from "./match-line.ts";
 
-/** Called for every line that a filter must see. `start` is the line's byte offset in the chunk. */
-export type OnCandidate = (line: string, filter: Filter, start: number) => void;
+/** A line that a filter must see. */
+export type Candidate = Readonly<{
+  filter: Filter;
+  line: string;
+  /** The line's byte offset in the chunk. */
+  start: number;
+  /** Whether the line holds ASCII characters only. */
+  ascii: boolean;
+}>;
 
 export type Scanner = Readonly<{
   /** @param chunk  whole lines; bytes, or the same bytes as a latin1 string */
-  scan(chunk: Buffer | string, onCandidate: OnCandidate): void;
+  scan(chunk: Buffer | string, onCandidate: (candidate: Candidate) => void): void;
 }>;
 
 /** What splits lines is a byte, and the literals are ASCII, so chunks are searched as latin1 and only hits are decoded. */
@@ -36,11 +43,12 @@ export function createScanner(
       for (const { members, gate } of groups) {
         gate.scan(text, (start, end, mask) => {
           const bytes = text.slice(start, withoutReturn(text, start, end));
-          const line = ascii ? bytes : decodeLine(bytes, decoder);
+          const isAsciiLine = ascii || !beyondAscii.test(bytes);
+          const line = isAsciiLine ? bytes : decoder.decode(Buffer.from(bytes, "latin1"));
           // Lowest bit first, so that filters see a line in the order they were given.
           for (let rest = mask; rest !== 0; rest &= rest - 1) {
             const filter = members[31 - Math.clz32(rest & -rest)];
-            if (filter !== undefined) onCandidate(line, filter, start);
+            if (filter !== undefined) onCandidate({ filter, line, start, ascii: isAsciiLine });
           }
         });
       }
@@ -52,8 +60,4 @@ export function createScanner(
 function withoutReturn(text: string, start: number, end: number): number {
   while (end > start && text.charCodeAt(end - 1) === 13) end -= 1;
   return end;
-}
-
-function decodeLine(line: string, decoder: TextDecoder): string {
-  return beyondAscii.test(line) ? decoder.decode(Buffer.from(line, "latin1")) : line;
 }

@@ -1,5 +1,6 @@
 import type { LineClock, Outcome } from "./found-failure.ts";
 import { type Filter, longLineLength, type Watched } from "./match-line.ts";
+import type { Candidate } from "./scanner.ts";
 import { runWithLimit } from "./time-limit.ts";
 
 export type TimeLimits = Readonly<{
@@ -28,11 +29,8 @@ export type Trouble =
   /** The regex is no longer used, on long lines or on any: the filter is blind for what only it finds. */
   | Readonly<{ kind: "suspended"; filter: string; place: string; lines: "long" | "all" }>;
 
-/** One line for one filter. */
-export type Task = Readonly<{ filter: Filter; line: string; start: number }>;
-
 /** What is not `missed`, in the order of the tasks. */
-export type OnOutcome = (task: Task, outcome: Outcome) => void;
+export type OnOutcome = (task: Candidate, outcome: Outcome) => void;
 
 /**
  * Runs lines through their filters so that no regex can hold up the program for long. A regex that explodes on a line
@@ -49,7 +47,7 @@ export class Watchdog {
     this.#limits = limits;
   }
 
-  run(tasks: readonly Task[], clock: LineClock, onOutcome: OnOutcome): void {
+  run(tasks: readonly Candidate[], clock: LineClock, onOutcome: OnOutcome): void {
     let from = 0;
     while (from < tasks.length) {
       const task = tasks[from];
@@ -66,14 +64,14 @@ export class Watchdog {
   }
 
   /** Returns the index of the first task that is still to be done. */
-  #runBatch(tasks: readonly Task[], from: number, end: number, clock: LineClock, onOutcome: OnOutcome): number {
-    const done: [Task, Outcome][] = [];
+  #runBatch(tasks: readonly Candidate[], from: number, end: number, clock: LineClock, onOutcome: OnOutcome): number {
+    const done: [Candidate, Outcome][] = [];
     let next = from;
     const stopped = runWithLimit(this.#limits.batchMs, () => {
       for (; next < end; next += 1) {
         const task = tasks[next];
         if (task === undefined) return;
-        const outcome = task.filter.match(task.line, clock);
+        const outcome = task.filter.match(task.line, clock, task.ascii);
         if (outcome.kind !== "missed") done.push([task, outcome]);
       }
     });
@@ -87,7 +85,7 @@ export class Watchdog {
     return next + 1;
   }
 
-  #runAlone(task: Task, clock: LineClock, onOutcome: OnOutcome, again = false): void {
+  #runAlone(task: Candidate, clock: LineClock, onOutcome: OnOutcome, again = false): void {
     const { filter, line } = task;
     if (line.length > lineLengthMax) {
       this.#report({ kind: "skipped", filter: filter.name, place: null, excerpt: line.slice(0, excerptLength) });
@@ -97,7 +95,7 @@ export class Watchdog {
     for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
       let outcome: Outcome | undefined;
       const cpuMs = runWithLimit(this.#limits.lineMs, () => {
-        outcome = filter.match(line, clock);
+        outcome = filter.match(line, clock, task.ascii);
       });
       if (outcome !== undefined) {
         if (outcome.kind !== "missed") onOutcome(task, outcome);

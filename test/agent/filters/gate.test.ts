@@ -43,7 +43,7 @@ test("text on both sides of a date that is cut out is not joined", () => {
   const filter = filterOf({ failRegex: ["^\\[\\] \\[x\\]: bad <ADDR>"] });
   assert.deepEqual(filter.literals, [{ text: " bad ", ignoreCase: false }]);
   const candidates: string[] = [];
-  createScanner([filter]).scan(`[${noon}] [x]: bad 192.0.2.1\n`, (line) => candidates.push(line));
+  createScanner([filter]).scan(`[${noon}] [x]: bad 192.0.2.1\n`, ({ line }) => candidates.push(line));
   assert.equal(candidates.length, 1);
 });
 
@@ -92,7 +92,7 @@ test("more filters than one gate holds are all served", () => {
     filterOf({ name: `f${index}`, failRegex: [`^ word${index}x <ADDR>`] }),
   );
   const found: string[] = [];
-  createScanner(filters).scan(Buffer.from(`${noon} word69x 192.0.2.1\n${noon} word3x 192.0.2.1\n`), (_line, filter) =>
+  createScanner(filters).scan(Buffer.from(`${noon} word69x 192.0.2.1\n${noon} word3x 192.0.2.1\n`), ({ filter }) =>
     found.push(filter.name),
   );
   assert.deepEqual(found.toSorted(), ["f3", "f69"]);
@@ -101,7 +101,7 @@ test("more filters than one gate holds are all served", () => {
 test("candidates are decoded, and lose their carriage returns", () => {
   const filter = filterOf({ failRegex: ["^ bad <ADDR>"] });
   const lines: string[] = [];
-  createScanner([filter]).scan(Buffer.from("é bad 1\r\r\nbad 2\n x bad \xff\r\n"), (line) => lines.push(line));
+  createScanner([filter]).scan(Buffer.from("é bad 1\r\r\nbad 2\n x bad \xff\r\n"), ({ line }) => lines.push(line));
   assert.deepEqual(lines, ["é bad 1", " x bad \xff"]);
 });
 
@@ -111,7 +111,7 @@ function lostLines(filters: readonly Filter[], lines: readonly string[]): string
   for (const filter of filters) {
     if (filter.literals === null) continue;
     const seen = new Set<string>();
-    createScanner([filter]).scan(Buffer.from(`${lines.join("\n")}\n`), (line) => seen.add(line));
+    createScanner([filter]).scan(Buffer.from(`${lines.join("\n")}\n`), ({ line }) => seen.add(line));
     for (const line of lines) {
       if (!seen.has(line) && filter.match(line, clockAt(noonMs)).kind !== "missed")
         lost.push(`${filter.name}: ${line}`);
