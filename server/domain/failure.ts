@@ -67,7 +67,8 @@ function answer(state: State, tenant: Tenant, subject: Net, incident: Incident, 
 function countVotes(state: State, subject: Net, decisions: Decision[]): void {
   const { fleet } = state.policy;
   const votes = tallyVotes(state.bans.of(subject), (name) => state.tenants.get(name), fleet, state.clockMs);
-  if (votes.tenants.length < fleet.tenants || state.bans.stands(subject, "fleet")) return;
+  // While a fleet ban stands, failures under it are evidence only and nobody gets to vote: none can stand here.
+  if (votes.tenants.length < fleet.tenants) return;
   const { evidence, ports } = votes;
   const proposal = {
     net: subject,

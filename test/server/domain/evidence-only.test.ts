@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { day, event, failure, hour, incident, tell, tick, voter } from "./story.ts";
+import { parseEvent } from "../../../server/cli/replay-events.ts";
+import { day, event, failure, hour, incident, judgeOf, tell, tick, voter } from "./story.ts";
 
 const address = "192.0.2.1";
 const first = "0 ban 192.0.2.1/32 fleet L0 until 3600 22 jail sshd 1h 1t 3f";
@@ -65,7 +66,25 @@ test("a network's ban answers for every address in it", () => {
   assert.deepEqual(told, ["0 ban 192.0.2.0/24 fleet Lnull until 3600 all admin 0h 0t 0f"]);
 });
 
+test("a ban by hand of one IPv6 address answers for that address, not for its /64", () => {
+  const byHand = event(0, "ban", { net: "2001:db8::1", scope: "fleet", bantime: hour });
+  assert.equal(tell([byHand, incident(1, "2001:db8::1")]).length, 1);
+  assert.equal(
+    tell([byHand, incident(1, "2001:db8::2")])[1],
+    "1 ban 2001:db8::/64 fleet L0 until 3601 22 jail sshd 1h 1t 3f",
+  );
+});
+
 test("a ban for ever answers for ever", () => {
   const told = tell([event(0, "ban", { net: address, scope: "fleet", bantime: null }), incident(400 * day, address)]);
   assert.deepEqual(told, ["0 ban 192.0.2.1/32 fleet Lnull until ever all admin 0h 0t 0f"]);
+});
+
+test("says of each failure what it counted for", () => {
+  const judge = judgeOf([incident(0, address)]);
+  const weightAt = (at: number) => {
+    const { fact, atMs } = parseEvent(JSON.stringify(failure(at, address)), "test");
+    return judge.apply(fact, atMs).weight;
+  };
+  assert.deepEqual([weightAt(hour), weightAt(hour + 1)], ["banned", "fleet"]);
 });
