@@ -1,4 +1,4 @@
-import { hourMs, minuteMs } from "../../shared/durations.ts";
+import { hourMs, secondMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { addTenant } from "../ingest/admin-acts.ts";
 import { countStanding } from "../store/bans.ts";
@@ -10,8 +10,8 @@ import { findApiToken, insertApiToken, listApiTokens, revokeApiToken } from "../
 import type { Desk, HostView } from "./desk.ts";
 import { actOf, type DeskParts, pageOf } from "./desk-parts.ts";
 
-/** A host that has not been heard of for so long is away, whatever its connection looks like. */
-const seenWithinMs = minuteMs;
+/** Agents report every minute; one that missed two reports is away, whatever its connection looks like. */
+const seenWithinMs = 150 * secondMs;
 
 type FleetVerbs =
   | "status"
