@@ -57,6 +57,11 @@ test("failures of one second count as many as they are", () => {
   assert.deepEqual(told, ["0 ban 192.0.2.1/32 fleet L0 until 3600 22 jail sshd 2h 1t 7f"]);
 });
 
+test("all failures of the second that fills the window are its evidence", () => {
+  const told = tell([failure(0, address), failure(0, address, { host: "h2" }), failure(0, address, { count: 2 })]);
+  assert.deepEqual(told, ["0 ban 192.0.2.1/32 fleet L0 until 3600 22 jail sshd 2h 1t 4f"]);
+});
+
 test("spread: failures on five hosts, whatever the jail, within a day and a second too late", () => {
   const on = (number: number, at: number) => failure(at, address, { host: `h${number}`, jail: `jail${number}` });
   const early = [on(1, 0), on(2, 6 * hour), on(3, 12 * hour), on(4, 18 * hour)];
