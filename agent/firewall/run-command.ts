@@ -25,11 +25,15 @@ export function commandRunner(prefix: readonly string[] = []): RunCommand {
       const [program = "", ...args] = [...prefix, ...command];
       const child = spawn(program, args, {
         stdio: ["pipe", "pipe", "pipe"],
-        timeout: commandTimeoutMs,
-        killSignal: "SIGKILL",
         // Messages are compared, so they must be in English.
         env: { ...process.env, LC_ALL: "C" },
       });
+      // Our own, because the one of `spawn` runs on when the program could not be started.
+      const timer = setTimeout(() => child.kill("SIGKILL"), commandTimeoutMs);
+      const end = (result: CommandResult) => {
+        clearTimeout(timer);
+        resolve(result);
+      };
       const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
       let bytes = 0;
       for (const name of ["stdout", "stderr"] as const) {
@@ -39,10 +43,10 @@ export function commandRunner(prefix: readonly string[] = []): RunCommand {
           else output[name].push(chunk);
         });
       }
-      child.on("error", (error) => resolve({ code: startFailedCode, stdout: "", stderr: error.message }));
+      child.on("error", (error) => end({ code: startFailedCode, stdout: "", stderr: error.message }));
       child.on("close", (code) => {
         const [stdout, stderr] = [output.stdout, output.stderr].map((chunks) => Buffer.concat(chunks).toString());
-        resolve({ code, stdout: stdout ?? "", stderr: stderr ?? "" });
+        end({ code, stdout: stdout ?? "", stderr: stderr ?? "" });
       });
       // A program that ends before it has read everything says why in its exit code, not here.
       child.stdin.on("error", () => undefined);
