@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Fleet2banError } from "../../shared/errors.ts";
 
 /** How long a fast shutdown (SIGINT) may take before we insist (SIGQUIT, then crash recovery at the next start). */
-export const fastShutdownMs = 6_000;
+const fastShutdownMs = 6_000;
 /** How long after SIGQUIT until SIGKILL. Together less than the 10 s in which every program ends. */
-export const immediateShutdownMs = 2_000;
+const immediateShutdownMs = 2_000;
 const pollMs = 20;
 
 /** A process id alone may be taken over by a stranger; with its start time it names one process. */
@@ -61,7 +61,7 @@ export async function endPostgres(pid: number, isAlive: () => boolean): Promise<
 }
 
 /** The postmaster of this cluster, when the one its pid file names is really running it. */
-export function runningIn(clusterDir: string): number | undefined {
+function runningIn(clusterDir: string): number | undefined {
   let pid: number;
   try {
     pid = Number(readFileSync(join(clusterDir, "postmaster.pid"), "utf8").split("\n")[0]);

@@ -56,11 +56,6 @@ export async function listRules(
   );
 }
 
-export async function ruleById(sql: Sql, id: number): Promise<RuleView | undefined> {
-  const [row] = await sql.rows<RuleView>(`select ${ruleColumns} from rules where id = $1 and removed_ms is null`, [id]);
-  return row;
-}
-
 export async function removeRule(
   sql: Sql,
   kind: RuleKind,
