@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { explainSettings, settingsAsJson } from "../../../agent/settings/explain-settings.ts";
-import type { JailSettings } from "../../../agent/settings/jail-settings.ts";
 import {
   builtInConfigDir,
   defaultConfigDir,
@@ -10,28 +9,8 @@ import {
   loadFilter,
   loadSettings,
 } from "../../../agent/settings/load-settings.ts";
-import { parsePorts, readServicePorts } from "../../../agent/settings/service-ports.ts";
+import { filter, load, loadOne, services } from "./load-support.ts";
 import { configDir } from "./oracle.ts";
-
-const filter = { "filter.d/f.conf": "[Definition]\nfailregex = ^bad <HOST>$\n" };
-const services = new Map([["ssh", 22]]);
-
-function load(jail: string, files: Record<string, string> = {}, options: LoadOptions = {}) {
-  using config = configDir({
-    ...filter,
-    "jail.conf": `[DEFAULT]\nenabled = true\nlogpath = /nowhere/x.log\n${jail}`,
-    ...files,
-  });
-  return loadSettings(config.dir, { services, hasJournal: false, ...options });
-}
-
-function loadOne(options: string, files: Record<string, string> = {}): JailSettings {
-  const { jails, broken } = load(`[a]\nfilter = f\n${options}`, files);
-  assert.deepEqual(broken, []);
-  const [jail] = jails;
-  assert.ok(jail);
-  return jail;
-}
 
 test("what a jail does not say is as fail2ban's engine has it", () => {
   const { filter: read, warnings, ...jail } = loadOne("");
@@ -147,86 +126,6 @@ test("a file that is not UTF-8 is left out with a warning", () => {
 test("a directory without jails is refused by name", () => {
   using config = configDir({ "filter.d/f.conf": "" });
   assert.throws(() => loadSettings(config.dir), { code: "invalid", message: /has no jail\.conf or jail\.local/ });
-});
-
-const iptables = {
-  "action.d/iptables-multiport.conf":
-    "[Definition]\ntype = multiport\nactionban = x <port>\n[Init]\nport = ssh\nblocktype = REJECT --with x\n[Init?family=inet6]\nblocktype = REJECT\n",
-  "action.d/iptables-allports.conf": "[Definition]\ntype = allports\n[Init]\nport = ssh\nblocktype = DROP\n",
-};
-
-for (const [action, ports, verdict] of [
-  ["iptables-multiport", [22], "reject"],
-  ['iptables-multiport[port="ssh,2222", blocktype=DROP]', [22, 2222], "drop"],
-  ['iptables-multiport[port="0:65535"]', null, "reject"],
-  ["iptables-multiport[type=allports]", null, "reject"],
-  ["iptables-allports", null, "drop"],
-  ["nftables-multiport[port=ssh]", [22], null],
-  ["ufw[port=ssh, blocktype=reject]", null, "reject"],
-  ['firewallcmd-ipset[port=ssh, actiontype="<allports>", allports=any]', null, null],
-  ["shorewall[blocktype=logdrop]", null, null],
-  ["route[blocktype=blackhole]", null, "drop"],
-] as const) {
-  test(`our firewall does what this action asks for: ${action}`, () => {
-    const [name] = action.split("[");
-    const [found, ...more] = loadOne(`action = ${action}\n`, iptables).actions;
-    assert.deepEqual(more, []);
-    assert.deepEqual(found, { kind: "firewall", name, ports, verdict });
-  });
-}
-
-test("an action of the operator's own stays a command with all its options", () => {
-  const jail = loadOne("maxretry = 4\naction = mail[dest=me]\n", {
-    "action.d/mail.conf":
-      "[Definition]\nactionban = send <dest> <ip> <maxretry> <sort> <name> <bantime> <matches>\n[Init]\nsort = four\n[Init?family=inet6]\nsort = six\n",
-  });
-  assert.deepEqual(jail.actions, [
-    {
-      kind: "command",
-      name: "mail",
-      options: {
-        actionban: "send me <ip> 4 <sort> a <bantime> <matches>",
-        dest: "me",
-        actname: "mail",
-        name: "a",
-        sort: "four",
-        "sort?family=inet6": "six",
-      },
-    },
-  ]);
-});
-
-test("a Python action is left out with a sentence, and the jail runs", () => {
-  const jail = loadOne("action = smtp.py[dest=me]\n  ufw\n");
-  assert.deepEqual(
-    jail.actions.map((action) => action.name),
-    ["ufw"],
-  );
-  assert.match(jail.warnings.join("\n"), /\[a\] action: "smtp\.py" is a Python plug-in.*left out/);
-});
-
-test("ports that cannot be listed become every port, with a warning", () => {
-  assert.deepEqual(parsePorts("ssh, 8080:8082", services).ports, null);
-  assert.match(parsePorts("ssh, 8080:8082", services).warning ?? "", /range "8080:8082"/);
-  assert.match(parsePorts("nosuch", services).warning ?? "", /"nosuch" is unknown/);
-  assert.match(parsePorts("0", services).warning ?? "", /"0" is unknown/);
-  const many = Array.from({ length: 33 }, (_, index) => index + 1).join(",");
-  assert.match(parsePorts(many, services).warning ?? "", /more than 32/);
-  assert.deepEqual(
-    parsePorts(
-      "ftp-data,ssh",
-      new Map([
-        ["ftp-data", 20],
-        ["ssh", 22],
-      ]),
-    ),
-    { ports: [20, 22] },
-  );
-});
-
-test("common services have their ports where the system has no list", () => {
-  const ports = readServicePorts("/nonexistent");
-  assert.deepEqual([ports.get("ssh"), ports.get("imaps"), ports.get("submission")], [22, 993, 587]);
 });
 
 test("a jail whose files do not exist reads the journal where there is one and the filter knows its unit", () => {
