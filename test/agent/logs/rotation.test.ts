@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { appendFileSync, closeSync, openSync, renameSync, rmSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { test } from "node:test";
 import { FollowedLog } from "./followed-log.ts";
 

@@ -93,7 +93,7 @@ test("positions come back as they were saved, each mark by itself", (t) => {
   const store = open();
   store.positions.saveSeen(new Map([["/var/log/a", [{ offset: 5 }]]]), 1);
   store.positions.saveAcknowledged(
-    new Map([
+    new Map<string, unknown>([
       ["/var/log/a", [{ offset: 3 }]],
       ["journal", "cursor"],
     ]),
@@ -102,7 +102,7 @@ test("positions come back as they were saved, each mark by itself", (t) => {
   store[Symbol.dispose]();
   assert.deepEqual(
     open().positions.load(),
-    new Map([
+    new Map<string, unknown>([
       ["/var/log/a", { acknowledged: [{ offset: 3 }], seen: [{ offset: 5 }] }],
       ["journal", { acknowledged: "cursor", seen: undefined }],
     ]),
