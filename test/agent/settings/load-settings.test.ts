@@ -2,13 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { explainSettings, settingsAsJson } from "../../../agent/settings/explain-settings.ts";
-import {
-  builtInConfigDir,
-  defaultConfigDir,
-  type LoadOptions,
-  loadFilter,
-  loadSettings,
-} from "../../../agent/settings/load-settings.ts";
+import { builtInConfigDir, defaultConfigDir, loadFilter, loadSettings } from "../../../agent/settings/load-settings.ts";
 import { filter, load, loadOne, services } from "./load-support.ts";
 import { configDir } from "./oracle.ts";
 
