@@ -12,7 +12,7 @@ import { detectFirewall } from "./firewall/detect.ts";
 import { Enforcer } from "./firewall/enforcer.ts";
 import { SshSessions } from "./firewall/self-addresses.ts";
 import { loadCredentials } from "./fleet/credentials.ts";
-import { openFleet } from "./fleet/open-fleet.ts";
+import { openFleet } from "./fleet/fleet.ts";
 import type { Logger } from "./logger.ts";
 import { protectedBy } from "./protected.ts";
 import type { Settings } from "./settings/jail-settings.ts";
@@ -59,13 +59,15 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
       openFleet({
         credentials,
         credentialsFile: config.credentials,
-        stores: store,
+        outboxStore: store.outbox,
+        orderStore: store.orders,
         onOrders: orders.add,
         refuse: ({ net }) => enforcer.refusal(net),
         onAcknowledged: () => undefined,
         onRoom: () => watch?.resume(),
         status: () => ({ version, firewall: enforcer.name, enforcing: enforcer.enforcing, problems: problems() }),
         now,
+        random: Math.random,
         log,
       }),
     );
@@ -81,20 +83,19 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
       effects,
       positions: store.positions,
       inFlight: (fleet && store.outbox.inFlight()?.positions) ?? new Map(),
-      report: fleet === undefined ? null : (parcel) => fleet.outbox.add(parcel),
+      report: fleet === undefined ? null : (parcel) => fleet.add(parcel),
       evidence: config.evidence,
       now,
       log,
     }),
   );
-  fleet?.start();
   const protectAgain = () =>
     protect().catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not read what to protect"));
   opened.use(repeat(secondMs, () => tick({ enforcer, effects, jails, now })));
   opened.use(repeat(protectEveryMs, () => void protectAgain()));
   opened.use(repeat(protectEveryMs, () => void refreshNames(jails, now())));
   opened.use(repeat(purgeEveryMs, () => store.purge(now())));
-  const status = () => statusOf({ config, jails, enforcer, reasons, fleet, credentials, watch, problems: problems() });
+  const status = () => statusOf({ config, jails, enforcer, reasons, fleet, watch, problems: problems() });
   const parts = { jails, effects, enforcer, status, now };
   opened.use(await listenControl(controlPath(config.stateDir), (request) => answerControl(request, parts)));
   for (const warning of backend.warnings) log.warn({ warning, event: "firewall_warning" }, "about this firewall");

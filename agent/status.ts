@@ -1,8 +1,7 @@
-import type { AgentCredentials } from "../shared/enrollment.ts";
 import { version } from "../shared/version.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Enforcer } from "./firewall/enforcer.ts";
-import type { Fleet } from "./fleet/open-fleet.ts";
+import type { Fleet, FleetState } from "./fleet/fleet.ts";
 import type { LogWatch } from "./watch/log-watch.ts";
 import type { WatchedJail } from "./watch/watched-jail.ts";
 
@@ -16,13 +15,12 @@ export type StatusParts = Readonly<{
   /** Why this firewall was chosen. */
   reasons: readonly string[];
   fleet: Fleet | undefined;
-  credentials: AgentCredentials | undefined;
   watch: LogWatch | undefined;
   problems: readonly string[];
 }>;
 
 export function statusOf(parts: StatusParts) {
-  const { jails, enforcer, fleet, credentials, watch } = parts;
+  const { jails, enforcer, fleet, watch } = parts;
   return {
     version,
     pid: process.pid,
@@ -46,19 +44,12 @@ export function statusOf(parts: StatusParts) {
       heals: enforcer.state.heals,
       reasons: parts.reasons,
     },
-    fleet:
-      fleet === undefined || credentials === undefined
-        ? null
-        : {
-            host: credentials.host,
-            tenant: credentials.tenant,
-            connected: fleet.connected(),
-            inSync: fleet.orders.inSync(),
-            scopes: fleet.orders.positions(),
-            outbox: fleet.outbox.state,
-            badFrames: fleet.orders.badFrames,
-          },
+    fleet: fleet === undefined ? null : fleetStatus(fleet.state()),
     logs: watch?.tail.status() ?? [],
     counts: watch?.tail.counts ?? null,
   };
+}
+
+function fleetStatus({ positions, waitingRows, inFlight, refusedFailures, ...rest }: FleetState) {
+  return { ...rest, scopes: positions, outbox: { waitingRows, inFlight, refusedFailures } };
 }
