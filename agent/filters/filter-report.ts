@@ -41,9 +41,12 @@ export class FilterReport {
     return this.#take(text.slice(0, end));
   }
 
-  /** The failures of a last line without newline, and the sums. */
-  finish(): (FailureRow | SummaryRow)[] {
-    const rows = this.#take(this.#rest);
+  /**
+   * The sums, after the failures of a last line without newline if that is taken. In a file such a line is still being
+   * written, so fail2ban-regex leaves it out.
+   */
+  finish(takeHalfLine = false): (FailureRow | SummaryRow)[] {
+    const rows = takeHalfLine ? this.#take(this.#rest) : [];
     this.#rest = "";
     const missed = this.#lines - this.#matched - this.#ignored;
     return [...rows, { lines: this.#lines, matched: this.#matched, ignored: this.#ignored, missed }];

@@ -84,13 +84,15 @@ export class Filter {
       const newest = { line, text: dated.text };
       return this.#find(this.#buffer.push(newest), newest, dated.atMs, 1, clock);
     }
-    const entry = { line, text: dated.text };
-    const outcome = this.#find([entry], entry, dated.atMs, 1, clock);
-    if (outcome.kind !== "missed") return outcome;
+    // A folded line may match as it stands, too, but then it would count once only.
     const unfolded = unfoldRepeated(dated.text);
-    if (unfolded === undefined) return outcome;
-    const inner = { line, text: unfolded.text };
-    return this.#find([inner], inner, dated.atMs, unfolded.count, clock);
+    if (unfolded !== undefined) {
+      const inner = { line, text: unfolded.text };
+      const outcome = this.#find([inner], inner, dated.atMs, unfolded.count, clock);
+      if (outcome.kind !== "missed") return outcome;
+    }
+    const entry = { line, text: dated.text };
+    return this.#find([entry], entry, dated.atMs, 1, clock);
   }
 
   /** Takes back the last line, when its match had to be stopped half-way. */

@@ -14,12 +14,12 @@ import { clockAt, filterOf, noon, noonMs } from "./filter-support.ts";
 
 const Counts = z.object({ lines: z.int(), matched: z.int(), ignored: z.int(), missed: z.int() });
 
-function report(filter: Filter, log: Buffer, chunkBytes = 65_536) {
+function report(filter: Filter, log: Buffer, chunkBytes = 65_536, takeHalfLine = false) {
   const troubles: unknown[] = [];
   const filterReport = new FilterReport(filter, clockAt(noonMs), (trouble) => troubles.push(trouble));
   const rows: unknown[] = [];
   for (let at = 0; at < log.length; at += chunkBytes) rows.push(...filterReport.add(log.subarray(at, at + chunkBytes)));
-  rows.push(...filterReport.finish());
+  rows.push(...filterReport.finish(takeHalfLine));
   assert.deepEqual(troubles, []);
   return rows;
 }
@@ -41,13 +41,19 @@ const filter = () =>
 
 for (const chunkBytes of [1, 7, 65_536]) {
   test(`rows carry the line of the log, however it is cut (${chunkBytes} bytes)`, () => {
-    assert.deepEqual(report(filter(), log, chunkBytes), [
+    assert.deepEqual(report(filter(), log, chunkBytes, true), [
       { line: 3, id: "192.0.2.1", ip: "192.0.2.1", time: noonMs / 1000, user: "root" },
       { line: 8, id: "192.0.2.2", ip: "192.0.2.2", time: noonMs / 1000, user: "ö" },
       { lines: 4, matched: 2, ignored: 1, missed: 1 },
     ]);
   });
 }
+
+test("a last line that is still being written is left out unless it is asked for", () => {
+  const half = Buffer.from(`${noon} bad 192.0.2.1 x\n${noon} bad 192.0.2.2 x`);
+  assert.deepEqual(report(filter(), half).at(-1), { lines: 1, matched: 1, ignored: 0, missed: 0 });
+  assert.deepEqual(report(filter(), half, 65_536, true).at(-1), { lines: 2, matched: 2, ignored: 0, missed: 0 });
+});
 
 test("earlier lines of a multi-line failure count as matched", () => {
   const many = filterOf({ failRegex: ["^ open <ADDR>$<SKIPLINES>^ fail$"], maxLines: 5 });

@@ -136,6 +136,19 @@ test("a folded line counts as often as it says, at most a hundred times", () => 
   assert.equal(match("hello message repeated 9 times: [ bad x from 198.51.100.1]"), undefined);
 });
 
+test("a filter that knows folded lines counts them as often, too", () => {
+  const filter = filterOf({
+    failRegex: [
+      "^ h d: (?:message repeated \\d+ times: \\[ )?bad <ADDR>",
+      "^ h d: message repeated \\d+ times: \\[ own <ADDR>",
+    ],
+  });
+  const match = (text: string) =>
+    failureOf(filter.match(`${noon} h d: message repeated 3 times: [ ${text}]`, clockAt(noonMs)));
+  assert.equal(match("bad 192.0.2.1")?.count, 3);
+  assert.equal(match("own 192.0.2.1")?.count, 1);
+});
+
 test("lines of a multi-line failure are used up, skipped ones stay", () => {
   const failRegex = ["^ (?P<id>\\w+) open <ADDR>$<SKIPLINES>^ (?P=id) fail$"];
   const filter = filterOf({ failRegex, maxLines: 5 });

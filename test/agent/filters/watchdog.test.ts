@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { compileFilter } from "../../../agent/filters/compile-filter.ts";
 import { createLogFilters } from "../../../agent/filters/filter-log.ts";
 import type { Filter } from "../../../agent/filters/match-line.ts";
 import type { Trouble } from "../../../agent/filters/watchdog.ts";
+import { loadFilter } from "../../../agent/settings/load-settings.ts";
+import { withoutFail2ban } from "../fail2ban-oracle.ts";
 import { clockAt, filterOf, noon, noonMs } from "./filter-support.ts";
 
 /** Short, and blaming even under load: the tests' machine may be busy. */
@@ -80,3 +83,19 @@ test("a multi-line filter keeps its lines when one of them is skipped", () => {
   assert.equal(troubles.length, 1);
   assert.deepEqual(found, ["many 192.0.2.1"]);
 });
+
+for (const [name, line] of [
+  ["dovecot", `Mar  1 12:00:00 h dovecot: imap-login: Disconnected${": a".repeat(40)} (x`],
+  ["domino-smtp", `01-03-2026 12:00:00   smtp: ${"a ".repeat(60)}!`],
+] as const) {
+  test(`the known explosion of fail2ban 1.0's ${name} filter is stopped`, { skip: withoutFail2ban }, () => {
+    const filter = compileFilter(loadFilter("/etc/fail2ban", name), { useDns: "no", timezone: "UTC" });
+    const troubles: Trouble[] = [];
+    const log = createLogFilters([filter], { report: (trouble) => troubles.push(trouble), limits, gated: false });
+    log.process(`${line}\n`, clockAt(noonMs), () => assert.fail("the line is no failure"));
+    assert.deepEqual(
+      troubles.map((each) => each.kind),
+      ["skipped"],
+    );
+  });
+}
