@@ -16,6 +16,8 @@ export type EnforcerParts = Readonly<{
    * an agent that works alone has nobody to be cut off from.
    */
   reach?: () => Promise<boolean>;
+  /** Reserved ranges and the widest ban, where the operator wants others than the defaults of `protect.ts`. */
+  limits?: Readonly<{ reserved?: readonly string[]; widest?: Protection["widest"] }>;
 }>;
 
 /**
@@ -27,13 +29,14 @@ export class Enforcer {
   readonly #wanted = new WantedSet();
   readonly #queue: FirewallQueue;
   readonly #deadMan: DeadManSwitch | undefined;
-  #protection: Protection = buildProtection({ never: [] });
+  #protection: Protection;
   #isOpen = false;
   /** The last time `expire` was told: exact to the second, which is all the dead man's switch needs. */
   #nowMs = 0;
 
   constructor(parts: EnforcerParts) {
     this.#parts = parts;
+    this.#protection = buildProtection({ never: [], ...parts.limits });
     this.#queue = new FirewallQueue({
       backend: parts.backend,
       setup: () => this.#setup(),
@@ -71,7 +74,7 @@ export class Enforcer {
   /** Other addresses to protect: this host's own may change while it runs. */
   async protect(never: Iterable<NeverNet>): Promise<void> {
     const before = this.#setup().allow.join();
-    this.#protection = buildProtection({ never });
+    this.#protection = buildProtection({ never, ...this.#parts.limits });
     if (this.#isOpen && this.#setup().allow.join() !== before) await this.#queue.setUp();
   }
 

@@ -193,7 +193,8 @@ class Nftables implements FirewallBackend {
     const start = result.stdout.search(new RegExp(`^table ${tableName} \\{`, "m"));
     if (start < 0) return undefined;
     const end = result.stdout.indexOf("\n}", start);
-    return result.stdout.slice(start, end).replace(/packets \d+ bytes \d+/g, "");
+    // Newer versions of nft also print how many elements a set has.
+    return result.stdout.slice(start, end).replace(/packets \d+ bytes \d+|# count \d+/g, "");
   }
 
   async #made(setup: FirewallSetup, sets: ReadonlyMap<string, BanSet>): Promise<void> {

@@ -37,6 +37,12 @@ test("when the connection comes back, the bans were why and stay out", () => {
   assert.deepEqual(play(events), ["41: rolled back", "hold a", "50: guilty"]);
 });
 
+test("an answer that was on its way before the rollback does not make the bans guilty", () => {
+  const late: readonly [number, DeadManEvent] = [42, { kind: "reached", sentMs: 40 * second }];
+  const events = [reached(0), changed(1, "a"), tick(41), late, tick(101)];
+  assert.deepEqual(play(events), ["41: rolled back", "hold a", "101: innocent", "release a"]);
+});
+
 test("when it does not, they were not, and come into force again", () => {
   const events = [reached(0), changed(1, "a"), tick(41), tick(100), tick(101), changed(102, "b"), tick(300)];
   assert.deepEqual(play(events), ["41: rolled back", "hold a", "101: innocent", "release a"]);
