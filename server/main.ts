@@ -25,7 +25,7 @@ async function main(): Promise<number> {
     await using coordinator = await run(config, { now: Date.now, log });
     print(`fleet2ban coordinator: ${coordinator.url} (dashboard and API), agents connect to ${coordinator.natsUrl}\n`);
     if (coordinator.adminToken !== undefined) print(`first admin token, shown once: ${coordinator.adminToken}\n`);
-    if (!stop.signal.aborted) await once(stop.signal, "abort");
+    if (!stop.signal.aborted) await Promise.race([once(stop.signal, "abort"), coordinator.failed]);
     setTimeout(() => process.exit(exitCodes.other), closeTimeoutMs).unref();
   }
   log.info({ event: "stopped" }, "stopped");

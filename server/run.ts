@@ -36,6 +36,8 @@ export type Coordinator = AsyncDisposable &
     natsUrl: string;
     /** The first admin's token, only at the very first start. */
     adminToken: string | undefined;
+    /** Rejects when it cannot go on: another coordinator has taken over. */
+    failed: Promise<never>;
   }>;
 
 /** All hosts of the largest fleet we promise, at once: the directory is small. */
@@ -62,8 +64,11 @@ export async function run(config: ServerConfig, { now, log }: Deps): Promise<Coo
   const publisher = opened.use(await openPublisher(store, side, directory, epoch, { now, log }));
   const committed = (commit: Commit) => tell(commit, publisher, events);
   const writer = opened.use(await openJudgeWriter({ store, now, log, committed }));
+  const failed = Promise.withResolvers<never>();
+  // Whoever waits for it hears of it; nobody must.
+  failed.promise.catch(() => undefined);
   const adminToken = await firstStart(store, writer, now());
-  opened.use(startIngest({ source: side.bus, writer, events }));
+  opened.use(startIngest({ source: side.bus, writer, events, replaced: failed.reject }));
   const enrollment = startEnrollment({
     ...side,
     address: side.publicAddress,
@@ -96,7 +101,13 @@ export async function run(config: ServerConfig, { now, log }: Deps): Promise<Coo
   });
   const url = await listen(config, desk, events, now, opened);
   const closing = opened.move();
-  return { url, natsUrl: side.publicAddress.url, adminToken, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+  return {
+    url,
+    natsUrl: side.publicAddress.url,
+    adminToken,
+    failed: failed.promise,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  };
 }
 
 function openPublisher(store: Store, { bus, keys }: BusSide, directory: HostDirectory, epoch: number, deps: Deps) {

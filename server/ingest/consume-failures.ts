@@ -4,6 +4,7 @@ import { decodeFailureBatch } from "../../shared/failure-batch.ts";
 import { encodeMessage } from "../../shared/fleet-messages.ts";
 import { subjects } from "../../shared/subjects.ts";
 import type { Events } from "../events.ts";
+import { ReplacedError } from "../store/fence.ts";
 import { type AcknowledgedBatch, type ArrivedBatch, commitBatches } from "./commit-batches.ts";
 import type { JudgeWriter } from "./judge-writer.ts";
 
@@ -21,7 +22,13 @@ export type FailureSource = Readonly<{
 type RawBatch = Readonly<{ host: string; payload: Uint8Array; ack(): void }>;
 type Arrival = Readonly<{ raw: RawBatch; arrived: ArrivedBatch }>;
 
-export type IngestParts = Readonly<{ source: FailureSource; writer: JudgeWriter; events: Events }>;
+export type IngestParts = Readonly<{
+  source: FailureSource;
+  writer: JudgeWriter;
+  events: Events;
+  /** Another coordinator writes now; this one must end. */
+  replaced: (error: ReplacedError) => void;
+}>;
 
 /**
  * Takes failures from the bus for as long as it runs: pull, commit, and only then acknowledge, to the bus and to the
@@ -74,6 +81,10 @@ async function commitUntilDone(parts: IngestParts, arrivals: readonly Arrival[],
         await sleep(delayMs, undefined, { signal: closing }).catch(() => undefined);
         delayMs = Math.min(delayMs * 2, retryMs.longest);
         continue;
+      }
+      if (error instanceof ReplacedError) {
+        parts.replaced(error);
+        return;
       }
       const [first, ...rest] = arrivals;
       if (first === undefined) return;

@@ -30,8 +30,12 @@ export async function checkFence(sql: Sql, partition: number, fence: number, exc
     `fence-${lock}`,
   );
   if (only(rows).fence === fence) return;
-  throw new Fleet2banError(
-    "conflict",
-    "another coordinator has taken over this database; this one must not write any more, stop it",
-  );
+  throw new ReplacedError();
+}
+
+/** Another coordinator writes now. Nothing can be done but to end: whoever goes on would only ever be refused. */
+export class ReplacedError extends Fleet2banError {
+  constructor() {
+    super("conflict", "another coordinator has taken over this database; this one must not write any more, stop it");
+  }
 }
