@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
-import { setImmediate as nextTurn, setTimeout as rest } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Logger } from "../logger.ts";
+import { CatchUpPace } from "./catch-up-pace.ts";
 import { giveBackBuffer, takeBuffer } from "./chunk-buffers.ts";
 import type { FilePosition } from "./file-identity.ts";
 import type { LogChunk, TailCounts } from "./log-chunk.ts";
@@ -12,8 +13,6 @@ import { positionOf, resume } from "./resume-position.ts";
 const drainMs = 10_000;
 /** A deleted log that nobody writes to any more is let go, so that its disk space is freed. */
 const goneKeepMs = 60_000;
-/** Catching up works this long and then rests as long: half a core, and room for the garbage to go. */
-const catchUpSliceMs = 20;
 
 export type FollowDeps = Readonly<{
   onChunk: (chunk: LogChunk) => Promise<void> | void;
@@ -47,7 +46,7 @@ export class FollowedPath {
   #seen: FilePosition;
   #live = false;
   #grewAtMs: number;
-  #sliceStartMs = 0;
+  readonly #pace: CatchUpPace;
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
@@ -55,6 +54,7 @@ export class FollowedPath {
   constructor(path: string, start: FollowStart, deps: FollowDeps) {
     this.path = path;
     this.#deps = deps;
+    this.#pace = new CatchUpPace(deps.nowMs);
     this.#start = start;
     this.#position = start.position;
     this.#seen = start.seen;
@@ -223,16 +223,7 @@ export class FollowedPath {
     } catch (err) {
       log.error({ path: this.path, err, event: "log_chunk_failed" }, "lost a part of a log to an error of our own");
     }
-    await this.#giveWay(live);
-  }
-
-  async #giveWay(live: boolean): Promise<void> {
-    if (!live && this.#deps.nowMs() - this.#sliceStartMs > catchUpSliceMs) {
-      if (this.#sliceStartMs > 0) await rest(catchUpSliceMs);
-      this.#sliceStartMs = this.#deps.nowMs();
-      return;
-    }
-    await nextTurn();
+    await (live ? nextTurn() : this.#pace.rest());
   }
 
   /** Whether the path still names the newest file, or nothing, as between rename and create. */

@@ -123,7 +123,8 @@ class Tail {
     const globsByPath = new Map<string, LogPath[]>();
     const directories = new Set<string>();
     for (const logPath of this.#options.globs) {
-      const { paths, directories: listed } = expandGlob(logPath.glob);
+      const { paths, directories: listed, tooMany } = expandGlob(logPath.glob);
+      if (tooMany) this.#noteCrowd(logPath.glob);
       for (const directory of listed) directories.add(directory);
       this.#noteWaiting(logPath.glob, paths.length === 0);
       for (const path of paths) globsByPath.set(path, [...(globsByPath.get(path) ?? []), logPath]);
@@ -155,11 +156,7 @@ class Tail {
 
   #start(path: string, globs: readonly LogPath[]): FollowedPath | undefined {
     if (this.#followed.size >= followedPathsMax) {
-      if (!this.#isCrowded) {
-        const sentence = `not following more than ${followedPathsMax} logs; narrow the jails' logpath`;
-        this.#options.log.warn({ path, event: "too_many_logs" }, sentence);
-      }
-      this.#isCrowded = true;
+      this.#noteCrowd(path);
       return undefined;
     }
     const saved = this.#options.saved.get(path);
@@ -181,6 +178,13 @@ class Tail {
     this.#followed.delete(path);
     for (const [place, each] of this.#byEvent) if (each === followed) this.#byEvent.delete(place);
     void followed.close();
+  }
+
+  #noteCrowd(path: string): void {
+    if (this.#isCrowded) return;
+    this.#isCrowded = true;
+    const sentence = `not following more than ${followedPathsMax} logs; narrow the jails' logpath`;
+    this.#options.log.warn({ path, event: "too_many_logs" }, sentence);
   }
 
   #noteWaiting(glob: string, isWaiting: boolean): void {

@@ -8,7 +8,7 @@ import { schema, schemaVersion } from "./schema.ts";
 /** SQLite's result codes for a file that is no database, or a broken one. Source: sqlite.org/rescode.html. */
 const brokenFileCodes = new Set([11, 26]);
 const lockedCode = 5;
-/** How long a reader beside the agent (`agent status`) waits for a write to end. Writes take milliseconds. */
+/** For whoever looks into the file beside the agent, as with the `sqlite3` command. */
 const busyTimeoutMs = 2000;
 /** Above the agent's own working set, far below its memory budget. */
 const cacheKib = 1024;
@@ -38,17 +38,6 @@ export function openDatabase(stateDir: string, log: Logger): DatabaseSync {
       "moved the damaged state file aside and started afresh; local bans and log positions in it are forgotten",
     );
     return openChecked(path);
-  }
-}
-
-/** Opens for reading only, beside a running agent: for `agent status`. */
-export function openDatabaseToRead(stateDir: string): DatabaseSync {
-  try {
-    const database = new DatabaseSync(join(stateDir, databaseName), { readOnly: true, timeout: busyTimeoutMs });
-    requireKnownVersion(database, join(stateDir, databaseName));
-    return database;
-  } catch (cause) {
-    throw asUnavailable(stateDir, cause);
   }
 }
 

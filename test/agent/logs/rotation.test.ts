@@ -3,6 +3,8 @@ import {
   appendFileSync,
   closeSync,
   openSync,
+  readdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
   truncateSync,
@@ -273,4 +275,18 @@ test("rotation at random, with the agent up and down, loses nothing and repeats 
   await log.live();
   assert.deepEqual(new Set(log.lines()), new Set(log.written));
   assert.equal(log.lines().length, log.written.length);
+  const left = readdirSync("/proc/self/fd").flatMap((fd) => linkOf(`/proc/self/fd/${fd}`));
+  assert.deepEqual(
+    left.filter((target) => target.startsWith(log.directory)),
+    [],
+    "descriptors left open",
+  );
 });
+
+function linkOf(path: string): string[] {
+  try {
+    return [readlinkSync(path)];
+  } catch {
+    return [];
+  }
+}
