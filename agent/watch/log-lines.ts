@@ -1,9 +1,8 @@
 import { createLogFilters, type LogFilters } from "../filters/filter-log.ts";
-import type { FoundFailure, LineClock } from "../filters/found-failure.ts";
+import type { LineClock } from "../filters/found-failure.ts";
 import type { Trouble } from "../filters/watchdog.ts";
+import type { JailFailure } from "./delivery.ts";
 import type { WatchedJail } from "./watched-jail.ts";
-
-export type JailFailure = Readonly<{ watched: WatchedJail; found: FoundFailure }>;
 
 /** Filters of one log that read it in the same encoding: one pass over its lines serves them all. */
 type Group = Readonly<{ filters: LogFilters; jails: ReadonlyMap<WatchedJail["filter"], WatchedJail> }>;
