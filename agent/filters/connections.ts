@@ -1,4 +1,5 @@
-import type { Marks } from "./filter-regex.ts";
+import type { CapturedGroups } from "./captured-groups.ts";
+import { marks } from "./filter-regex.ts";
 
 /** Connections remembered per jail, and for how long: fail2ban's numbers, because what is forgiven depends on them. */
 const connectionsMax = 100;
@@ -9,11 +10,10 @@ const connectionLinesMax = 100;
 const connectionUsersMax = 100;
 
 const none: readonly string[] = [];
-const addressGroups = ["ip4", "ip6", "dns", "cidr"];
 
 /** What is known of one connection (one `mlfid`): several log lines that together are a failure, or are none. */
 export type Connection = {
-  groups: ReadonlyMap<string, string>;
+  groups: CapturedGroups;
   users: Set<string> | null;
   /** Lines of failures; lines that were no failure by themselves. */
   lines: readonly string[];
@@ -32,22 +32,19 @@ export class Connections {
   /**
    * Adds a matched line to its connection and returns the sum.
    *
-   * @param groups  captured from this line; becomes the connection's
-   * @param marks   what the line means for the connection
+   * @param groups  captured from this line; goes on after what the connection's earlier lines captured
+   * @param marked  what the line means for the connection, as bits of `marks`
    */
-  merge(
-    id: string,
-    groups: Map<string, string>,
-    marks: Readonly<Marks>,
-    lines: readonly string[],
-    nowMs: number,
-  ): Connection {
-    const { gained, forget, harmless } = marks;
+  merge(id: string, groups: CapturedGroups, marked: number, lines: readonly string[], nowMs: number): Connection {
+    const gained = (marked & marks.gained) !== 0;
+    const forget = (marked & marks.forget) !== 0;
+    const harmless = (marked & marks.harmless) !== 0;
+    const user = groups.user;
     const known = this.#get(id, nowMs);
     const connection = known === undefined ? startConnection(groups, nowMs) : this.#extend(known, groups, gained);
     if (forget) this.#byId.delete(id);
     else if (known === undefined) this.#add(id, connection, nowMs);
-    if (!forget || known !== undefined) noteUser(connection, groups.get("user"));
+    if (!forget || known !== undefined) noteUser(connection, user);
     // An attempt with several users, or one after a failure whose address was awaited, is never forgiven.
     const unforgiven = connection.pending || (connection.users?.size ?? 0) > 1;
     connection.pending = false;
@@ -59,16 +56,11 @@ export class Connections {
     return connection;
   }
 
-  #extend(known: Connection, groups: Map<string, string>, gained: boolean): Connection {
+  #extend(known: Connection, groups: CapturedGroups, gained: boolean): Connection {
     if (gained) known.pending = false;
     // Lines of a failure that was already told about are not told again.
     if (!known.harmless && !known.pending) known.lines = none;
-    // Into the new map: failures handed out earlier keep the old one. The newest address counts, whatever family the
-    // older one had: process ids come again, with another peer.
-    const hasAddress = addressGroups.some((name) => groups.has(name));
-    for (const [name, text] of known.groups) {
-      if (!groups.has(name) && !(hasAddress && addressGroups.includes(name))) groups.set(name, text);
-    }
+    groups.continueFrom(known.groups);
     known.groups = groups;
     return known;
   }
@@ -91,7 +83,7 @@ export class Connections {
   }
 }
 
-function startConnection(groups: ReadonlyMap<string, string>, nowMs: number): Connection {
+function startConnection(groups: CapturedGroups, nowMs: number): Connection {
   return {
     groups,
     users: null,

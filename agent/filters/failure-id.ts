@@ -2,6 +2,8 @@ import { isIPv4 } from "node:net";
 import { addressBits, formatShort, parseAddress, parseNet, widen } from "../../shared/address.ts";
 import type { UseDns } from "../settings/jail-settings.ts";
 
+type AddressGroups = Readonly<Record<"fid" | "ip4" | "ip6" | "dns" | "cidr", string | undefined>>;
+
 export type FailureId = Readonly<{ id: string; ip: string | null; name: string | null }>;
 
 /**
@@ -10,15 +12,15 @@ export type FailureId = Readonly<{ id: string; ip: string | null; name: string |
  *
  * @returns undefined when the groups hold neither id nor address yet; null when they hold a name this jail may not use
  */
-export function identify(groups: ReadonlyMap<string, string>, useDns: UseDns): FailureId | null | undefined {
-  const chosen = groups.get("fid");
-  const address = groups.get("ip4") ?? groups.get("ip6");
+export function identify(groups: AddressGroups, useDns: UseDns): FailureId | null | undefined {
+  const chosen = groups.fid;
+  const address = groups.ip4 ?? groups.ip6;
   if (address !== undefined) {
-    const ip = canonicalAddress(address, groups.get("cidr"));
+    const ip = canonicalAddress(address, groups.cidr);
     if (chosen === undefined || chosen === address) return { id: ip ?? address, ip, name: null };
     return { id: canonicalId(chosen, useDns), ip, name: null };
   }
-  const host = groups.get("dns");
+  const host = groups.dns;
   if (host === undefined) {
     if (chosen === undefined) return undefined;
     const id = canonicalId(chosen, useDns);

@@ -8,6 +8,8 @@ export type FilterRegex = {
   readonly regex: PythonRegex;
   /** Groups that are kept, with their capture numbers. */
   readonly groups: readonly (readonly [name: string, number: number])[];
+  /** Numbers of the groups the filter itself asks for; -1 = the regex has none of that name. */
+  readonly asked: AskedGroups;
   /** `alt_user` fills `user` when that is empty: [from, to], in the order in which they are tried. */
   readonly alternatives: readonly (readonly [from: string, to: string])[];
   /** Numbers of the groups that `<SKIPLINES>` made, in order. */
@@ -18,6 +20,9 @@ export type FilterRegex = {
   /** Set by the watchdog: the regex takes too long on long lines, or on any. */
   suspended: "never" | "longLines" | "always";
 };
+
+const askedNames = ["fid", "ip4", "ip6", "dns", "cidr", "user", "mlfid"] as const;
+export type AskedGroups = Readonly<Record<(typeof askedNames)[number], number>>;
 
 /** Groups of which a failregex needs one, or no failure could be attributed. */
 const identityGroups = ["fid", "ip4", "ip6", "dns", "mlfid"];
@@ -51,6 +56,7 @@ export function compileFilterRegex(
     place,
     regex,
     groups: [...regex.groups].filter(([name]) => !isSkipped(name) && !internalGroups.has(name)),
+    asked: askedOf(regex),
     marks: marksOf(regex),
     alternatives: names
       .filter((name) => name.length > 4)
@@ -64,22 +70,38 @@ export function compileFilterRegex(
 
 const internalGroups = new Set(["content", "nofail", "mlfgained", "mlfforget"]);
 
+function askedOf({ groups }: PythonRegex): AskedGroups {
+  const [fid, ip4, ip6, dns, cidr, user, mlfid] = askedNames.map((name) => groups.get(name) ?? -1);
+  return {
+    fid: fid ?? -1,
+    ip4: ip4 ?? -1,
+    ip6: ip6 ?? -1,
+    dns: dns ?? -1,
+    cidr: cidr ?? -1,
+    user: user ?? -1,
+    mlfid: mlfid ?? -1,
+  };
+}
+
 function marksOf({ groups }: PythonRegex): FilterRegex["marks"] {
   const [nofail, mlfgained, mlfforget] = [groups.get("nofail"), groups.get("mlfgained"), groups.get("mlfforget")];
   if (nofail === undefined && mlfgained === undefined && mlfforget === undefined) return null;
   return { nofail: nofail ?? -1, mlfgained: mlfgained ?? -1, mlfforget: mlfforget ?? -1 };
 }
 
-/** What a line means for its connection: no failure by itself, a success, the end. */
-export type Marks = { harmless: boolean; gained: boolean; forget: boolean };
+/** What a line means for its connection, as bits: no failure by itself, a success (so no failure either), its end. */
+export const marks = { harmless: 1, gained: 2, forget: 4 } as const;
 
-/** Adds what a match says; a mark is set by any text but the empty one. */
-export function addMarks(into: Marks, each: FilterRegex, match: RegExpExecArray): void {
-  if (each.marks === null) return;
-  const isSet = (number: number) => (match[number] ?? "") !== "";
-  into.gained ||= isSet(each.marks.mlfgained);
-  into.harmless ||= into.gained || isSet(each.marks.nofail);
-  into.forget ||= isSet(each.marks.mlfforget);
+/** The marks a match sets; any text but the empty one sets a mark. */
+export function marksIn(each: FilterRegex, match: RegExpExecArray): number {
+  if (each.marks === null) return 0;
+  const gained = isSet(match, each.marks.mlfgained) ? marks.gained | marks.harmless : 0;
+  const harmless = isSet(match, each.marks.nofail) ? marks.harmless : 0;
+  return gained | harmless | (isSet(match, each.marks.mlfforget) ? marks.forget : 0);
+}
+
+function isSet(match: RegExpExecArray, number: number): boolean {
+  return number >= 0 && (match[number] ?? "") !== "";
 }
 
 /** @throws Fleet2banError `invalid` when neither the failregex nor the prefregex captures whom to blame */

@@ -1,7 +1,8 @@
 import type { UseDns } from "../settings/jail-settings.ts";
+import { CapturedGroups } from "./captured-groups.ts";
 import { Connections } from "./connections.ts";
 import { identify } from "./failure-id.ts";
-import { addGroups, addMarks, type FilterRegex, type Marks } from "./filter-regex.ts";
+import { type FilterRegex, marks, marksIn } from "./filter-regex.ts";
 import { FirstCharacterTable } from "./first-characters.ts";
 import type { FoundFailure, LineClock, Outcome } from "./found-failure.ts";
 import { LineBuffer, type LogLine, splitMatched, textOfLines } from "./line-buffer.ts";
@@ -30,6 +31,7 @@ export const longLineLength = 2048;
 
 const none: readonly LogLine[] = [];
 const missed: Outcome = { kind: "missed" };
+const ignoredAlone: Outcome = { kind: "ignored", consumedLines: 0 };
 const asciiOnly = /^[\x00-\x7f]*$/;
 
 /**
@@ -101,18 +103,19 @@ export class Filter {
     this.#buffer?.replace(this.#linesBefore);
   }
 
+  /** @param lines  those the regexes see: the newest one, or all of a multi-line filter's buffer */
   #find(lines: readonly LogLine[], newest: LogLine, atMs: number | null, count: number, clock: LineClock): Outcome {
-    const { prefRegex } = this.#parts;
+    const { prefRegex, ignoreRegexes } = this.#parts;
     let text = lines.length === 1 ? `${newest.text}\n` : textOfLines(lines);
     if (lines.length > 1) this.#ascii = asciiOnly.test(text);
-    if (this.#earlyIgnore && this.#isIgnored(text)) return { kind: "ignored", consumedLines: 0 };
-    const groups = new Map<string, string>();
-    const marks = { harmless: false, gained: false, forget: false };
+    if (this.#earlyIgnore && this.#isIgnored(text)) return ignoredAlone;
+    let groups: CapturedGroups | null = null;
+    let marked = 0;
     if (prefRegex !== null) {
       const match = this.#search(prefRegex, text);
       if (match === null) return missed;
-      addGroups(groups, prefRegex, match);
-      addMarks(marks, prefRegex, match);
+      groups = new CapturedGroups(prefRegex, match, null);
+      marked = marksIn(prefRegex, match);
       const content = prefRegex.content === undefined ? "" : (match[prefRegex.content] ?? "");
       if (content !== "") {
         text = `${content}\n`;
@@ -122,47 +125,40 @@ export class Filter {
     for (const failRegex of this.#failRegexes.candidates(text)) {
       const match = this.#search(failRegex, text);
       if (match === null) continue;
-      const { matched, unmatched } = this.#split(lines, text, failRegex, match);
+      const { matched, unmatched } =
+        lines.length === 1 ? { matched: lines, unmatched: none } : splitLines(lines, text, failRegex, match);
       const consumedLines =
         lines.length === 1 ? 0 : lines.filter((each) => each !== newest && !unmatched.includes(each)).length;
-      if (this.#isIgnored(this.#buffer === null ? text : textOfLines(matched))) {
+      if (ignoreRegexes.length > 0 && this.#isIgnored(this.#buffer === null ? text : textOfLines(matched))) {
         this.#buffer?.replace(unmatched);
         return { kind: "ignored", consumedLines };
       }
       if (atMs === null && clock.mode !== "any") continue;
       this.#buffer?.replace(unmatched);
-      addGroups(groups, failRegex, match);
-      addMarks(marks, failRegex, match);
-      return this.#conclude({ groups, marks, matched, atMs: atMs ?? clock.nowMs, count, consumedLines }, clock);
+      groups = new CapturedGroups(failRegex, match, groups);
+      const found = { matched, atMs: atMs ?? clock.nowMs, count, consumedLines };
+      return this.#conclude(found, groups, marked | marksIn(failRegex, match), clock);
     }
     return missed;
   }
 
-  #split(lines: readonly LogLine[], text: string, failRegex: FilterRegex, match: RegExpExecArray) {
-    if (lines.length === 1) return { matched: lines, unmatched: none };
-    const skipped = failRegex.skipped.map((number) => match[number] ?? "").join("");
-    return splitMatched(lines, text, match, skipped);
-  }
-
   /** The line matched: is it a failure, whose, or what does it mean for its connection? */
-  #conclude(found: Found, clock: LineClock): Outcome {
-    const { consumedLines } = found;
+  #conclude(found: Found, groups: CapturedGroups, marked: number, clock: LineClock): Outcome {
     const lines = found.matched.map((each) => detached(each.line));
-    const connectionId = found.groups.get("mlfid");
-    if (connectionId === undefined) {
-      if (found.marks.harmless) return { kind: "nofail", consumedLines };
-      return this.#failure(found, found.groups, lines, null, clock);
+    if (groups.mlfid === undefined) {
+      if ((marked & marks.harmless) !== 0) return { kind: "nofail", consumedLines: found.consumedLines };
+      return this.#failure(found, groups, lines, null, clock);
     }
-    const connection = this.#connections.merge(connectionId, found.groups, found.marks, lines, clock.nowMs);
-    if (connection.harmless) return { kind: "nofail", consumedLines };
-    const outcome = this.#failure(found, connection.groups, connection.lines, connection.users, clock);
+    const connection = this.#connections.merge(groups.mlfid, groups, marked, lines, clock.nowMs);
+    if (connection.harmless) return { kind: "nofail", consumedLines: found.consumedLines };
+    const outcome = this.#failure(found, groups, connection.lines, connection.users, clock);
     if (outcome.kind === "pending") connection.pending = true;
     return outcome;
   }
 
   #failure(
     found: Found,
-    groups: ReadonlyMap<string, string>,
+    groups: CapturedGroups,
     lines: readonly string[],
     users: ReadonlySet<string> | null,
     clock: LineClock,
@@ -171,16 +167,9 @@ export class Filter {
     const identity = identify(groups, this.#parts.useDns);
     if (identity === undefined) return { kind: "pending", consumedLines };
     if (identity === null) return missed;
+    const { id, ip, name } = identity;
     const atMs = clock.mode === "any" ? found.atMs : Math.min(found.atMs, clock.nowMs);
-    const failure: FoundFailure = {
-      ...identity,
-      atMs,
-      user: groups.get("user") ?? null,
-      users,
-      count,
-      lines,
-      data: groups,
-    };
+    const failure: FoundFailure = { id, ip, name, atMs, user: groups.user ?? null, users, count, lines, data: groups };
     return { kind: "failure", failures: [failure], consumedLines };
   }
 
@@ -201,14 +190,12 @@ export class Filter {
   }
 }
 
-type Found = Readonly<{
-  groups: Map<string, string>;
-  marks: Readonly<Marks>;
-  matched: readonly LogLine[];
-  atMs: number;
-  count: number;
-  consumedLines: number;
-}>;
+type Found = Readonly<{ matched: readonly LogLine[]; atMs: number; count: number; consumedLines: number }>;
+
+function splitLines(lines: readonly LogLine[], text: string, failRegex: FilterRegex, match: RegExpExecArray) {
+  const skipped = failRegex.skipped.map((number) => match[number] ?? "").join("");
+  return splitMatched(lines, text, match, skipped);
+}
 
 /** A copy that does not keep the whole chunk of the log alive, of which the line is a slice. */
 function detached(line: string): string {
