@@ -79,6 +79,10 @@ export class FollowedLog {
     await this.tail?.readNow();
   }
 
+  pass(ms: number): void {
+    this.nowMs += ms;
+  }
+
   /** logrotate's default; `create` makes the new file as logrotate does. */
   rotateByRename({ create = true, compress = false } = {}): void {
     this.#shift();
