@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { compileFilter } from "../../../agent/filters/compile-filter.ts";
+import { firstCharacters } from "../../../agent/filters/first-characters.ts";
 import { createGate } from "../../../agent/filters/gate.ts";
 import type { Filter } from "../../../agent/filters/match-line.ts";
+import { PythonRegex } from "../../../agent/filters/python-regex.ts";
 import { parsePythonRegex } from "../../../agent/filters/python-regex-parser.ts";
 import { type Literal, requiredLiterals } from "../../../agent/filters/required-literals.ts";
 import { createScanner } from "../../../agent/filters/scanner.ts";
 import { builtInConfigDir, loadFilter } from "../../../agent/settings/load-settings.ts";
 import { withoutFail2ban } from "../fail2ban-oracle.ts";
 import { clockAt, filterOf, noon, noonMs } from "./filter-support.ts";
+import { randomRegex, randomText } from "./random-regex.ts";
 import { openSampleSuite } from "./sample-suite.ts";
 import { seededRandom } from "./seeded-random.ts";
 
@@ -51,6 +54,42 @@ test("a filter whose date has no word edges sees every line", () => {
   assert.equal(filterOf({ failRegex: ["^abc def <ADDR>"], datePattern: "{UNB}%Y-%m-%d" }).literals, null);
   assert.equal(filterOf({ failRegex: ["^abc def <ADDR>"], maxLines: 2 }).literals, null);
 });
+
+test("no generated regex matches a text without its literals, or that begins as it cannot", () => {
+  const random = seededRandom(3);
+  let [matched, withLiterals, withFirst] = [0, 0, 0];
+  for (let index = 0; index < 6000; index += 1) {
+    const source = `${random.pick(["", "^"])}${randomRegex(random, 3)}`;
+    const regex = validRegex(source);
+    if (regex === undefined) continue;
+    const text = randomText(random);
+    if (regex.search(text, false) === null) continue;
+    matched += 1;
+    const literals = requiredLiterals(regex.tree.root, () => false);
+    const first = firstCharacters(regex.tree.root);
+    if (literals !== null) withLiterals += 1;
+    if (first !== null) withFirst += 1;
+    const held = literals === null || literals.some((each) => holds(text, each));
+    assert.ok(held, `${source} matches ${JSON.stringify(text)} without ${JSON.stringify(literals)}`);
+    assert.ok(
+      first?.[text.charCodeAt(0)] !== 0,
+      `${source} matches ${JSON.stringify(text)}, which it cannot begin with`,
+    );
+  }
+  assert.ok(matched > 1000 && withLiterals > 20 && withFirst > 200, `${matched} ${withLiterals} ${withFirst}`);
+});
+
+function holds(text: string, literal: Literal): boolean {
+  return literal.ignoreCase ? text.toLowerCase().includes(literal.text.toLowerCase()) : text.includes(literal.text);
+}
+
+function validRegex(source: string): PythonRegex | undefined {
+  try {
+    return new PythonRegex(source, { multiline: false });
+  } catch {
+    return undefined;
+  }
+}
 
 function hits(literals: readonly (readonly Literal[] | null)[], chunk: string): [string, number][] {
   const found: [string, number][] = [];

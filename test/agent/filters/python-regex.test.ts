@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { PythonRegex } from "../../../agent/filters/python-regex.ts";
 import { askFail2ban, withoutFail2ban } from "../fail2ban-oracle.ts";
+import { randomRegex, randomText } from "./random-regex.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 type Found = readonly [start: number, end: number, groups: Record<string, string | null>] | null;
@@ -162,52 +163,4 @@ function refersToOpenGroup(source: string): boolean {
     if (error instanceof Error && error.message.includes("open group")) return true;
     throw error;
   }
-}
-
-type Random = ReturnType<typeof seededRandom>;
-
-const atoms = [
-  "a",
-  "b",
-  "[ab]",
-  "[^a]",
-  ".",
-  "\\w",
-  "\\s",
-  "\\d",
-  "1",
-  " ",
-  "\\b",
-  "(?=a)",
-  "(?!b)",
-  "(?<=a)",
-  "(?i:B)",
-  "\\S",
-];
-const quantifiers = ["", "", "", "?", "*", "+", "??", "*?", "{2}", "{,2}", "{1,2}"];
-
-/** Groups are named apart by their number; repeated ones hold no group, because there the two languages differ. */
-function randomRegex(random: Random, depth: number, names = { count: 0 }, groups = true): string {
-  const parts = Array.from({ length: 1 + random.below(4) }, () => {
-    if (depth === 0 || random.below(3) > 0) return quantified(random, random.pick(atoms));
-    const kind = random.below(6);
-    if (kind === 0 && groups) {
-      names.count += 1;
-      return `(?P<g${names.count}>a|b${randomRegex(random, depth - 1, names, groups)})${random.pick(["", "?"])}`;
-    }
-    if (kind === 1 && names.count > 0 && groups)
-      return `(?(g${1 + random.below(names.count)})${random.pick(["a", "b", ""])}|${random.pick(["b", " "])})`;
-    if (kind === 2)
-      return `(?:${randomRegex(random, depth - 1, names, groups)}|${randomRegex(random, depth - 1, names, groups)})`;
-    return `(?:a${randomRegex(random, depth - 1, names, false)})${random.pick(quantifiers)}`;
-  });
-  return `${random.pick(["", "", "^"])}${parts.join("")}${random.pick(["", "", "$"])}`;
-}
-
-function quantified(random: Random, atom: string): string {
-  return /^\(\?[=!<]|^\\b/.test(atom) ? atom : atom + random.pick(quantifiers);
-}
-
-function randomText(random: Random): string {
-  return `${Array.from({ length: random.below(9) }, () => random.pick(["a", "b", "B", "1", " ", "ö"])).join("")}\n`;
 }
