@@ -60,6 +60,7 @@ const row = z.union([
   z.tuple([z.literal("b"), z.int(), z.string(), nullableSeconds, ports, z.int().nullable()]),
   z.tuple([z.literal("u"), z.int(), z.string(), z.string()]),
   z.tuple([z.literal("a"), z.int(), z.string(), nullableSeconds]),
+  z.tuple([z.literal("n"), z.int(), z.string(), nullableSeconds]),
   z.tuple([z.literal("d"), z.int(), z.string()]),
 ]);
 type Row = z.infer<typeof row>;
@@ -164,7 +165,7 @@ function toRows(orders: readonly Order[]): Row[] {
       return ["b", id, order.net, untilOf(order.untilMs), portList, order.level];
     }
     if (order.kind === "unban") return ["u", id, order.net, order.reason];
-    if (order.kind === "allow") return ["a", id, order.net, untilOf(order.untilMs)];
+    if (order.kind === "allow") return [order.never === true ? "n" : "a", id, order.net, untilOf(order.untilMs)];
     return ["d", id, order.net];
   });
 }
@@ -186,8 +187,8 @@ function fromRows(rows: readonly Row[]): Order[] {
         ? { kind: "ban", ...common, untilMs: untilOf(each[3]), ports: each[4], level: each[5] }
         : each[0] === "u"
           ? { kind: "unban", ...common, reason: each[3] }
-          : each[0] === "a"
-            ? { kind: "allow", ...common, untilMs: untilOf(each[3]) }
+          : each[0] === "a" || each[0] === "n"
+            ? { kind: "allow", ...common, untilMs: untilOf(each[3]), ...(each[0] === "n" ? { never: true } : {}) }
             : { kind: "disallow", ...common },
     );
     if (!read.success) throw new Fleet2banError("invalid", `order frame: ${z.prettifyError(read.error)}`);

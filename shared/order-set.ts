@@ -84,8 +84,7 @@ export class OrderSet {
  * protection against a forger, which is what the frames' signatures are for.
  */
 function hashOf(order: Standing): readonly [number, number] {
-  const ports = order.kind === "ban" ? `${order.ports === null ? "all" : order.ports.join(",")} ${order.level}` : "";
-  const text = `${order.kind} ${order.id} ${order.net} ${order.untilMs} ${ports}`;
+  const text = `${order.kind} ${order.id} ${order.net} ${order.untilMs} ${detailOf(order)}`;
   let high = 0xdeadbeef;
   let low = 0x41c6ce57;
   for (let index = 0; index < text.length; index += 1) {
@@ -96,6 +95,11 @@ function hashOf(order: Standing): readonly [number, number] {
   high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
   low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
   return [high >>> 0, low >>> 0];
+}
+
+function detailOf(order: Standing): string {
+  if (order.kind === "allow") return order.never === true ? "never" : "";
+  return `${order.ports === null ? "all" : order.ports.join(",")} ${order.level}`;
 }
 
 function hex32(value: number): string {

@@ -23,7 +23,8 @@ export type BanOrder = Readonly<{
 }>;
 /** Lifts ban `id`; `id` 0 lifts what the host banned by itself. Unless expired, the host's own bans inside `net` end too. */
 export type UnbanOrder = Readonly<{ kind: "unban"; id: number; net: string; reason: UnbanReason }>;
-export type AllowOrder = Readonly<{ kind: "allow"; id: number; net: string; untilMs: number | null }>;
+/** `never`: stronger than every ban; otherwise an allow is as strong as its scope. */
+export type AllowOrder = Readonly<{ kind: "allow"; id: number; net: string; untilMs: number | null; never?: true }>;
 export type DisallowOrder = Readonly<{ kind: "disallow"; id: number; net: string }>;
 
 export const unbanReasons = ["expired", "admin", "false-positive", "allowed"] as const;
@@ -52,7 +53,7 @@ export const OrderWire = z.discriminatedUnion("kind", [
     level: z.int().min(0).max(15).nullable(),
   }),
   z.object({ kind: z.literal("unban"), id, net, reason: z.enum(unbanReasons) }),
-  z.object({ kind: z.literal("allow"), id: z.int().positive(), net, untilMs }),
+  z.object({ kind: z.literal("allow"), id: z.int().positive(), net, untilMs, never: z.literal(true).exactOptional() }),
   z.object({ kind: z.literal("disallow"), id: z.int().positive(), net }),
 ]);
 

@@ -50,6 +50,11 @@ function ownedBan(scope: Scope, { id, net, ports, untilMs }: BanOrder): OwnedBan
   return { id: orderId(scope, "ban", id), tier: tierOf(scope), net, ports, untilMs };
 }
 
-function ownedAllow(scope: Scope, { id, net, untilMs }: AllowOrder): OwnedAllow {
-  return { id: orderId(scope, "allow", id), tier: scope === "fleet" ? "fleet" : "tenant", net, untilMs };
+function ownedAllow(scope: Scope, { id, net, untilMs, never }: AllowOrder): OwnedAllow {
+  return {
+    id: orderId(scope, "allow", id),
+    tier: never === true ? "never" : scope === "fleet" ? "fleet" : "tenant",
+    net,
+    untilMs,
+  };
 }

@@ -43,13 +43,15 @@ export function openOrders(database: DatabaseSync): OrderStore {
         return;
       }
       case "allow":
-        put.run(scope, "allow", order.id, order.net, order.untilMs, null, null);
+        put.run(scope, order.never === true ? "never" : "allow", order.id, order.net, order.untilMs, null, null);
         return;
       case "unban":
         remove.run(scope, "ban", order.id);
         return;
       case "disallow":
+        // Allows and nevers share one sequence of ids.
         remove.run(scope, "allow", order.id);
+        remove.run(scope, "never", order.id);
         return;
     }
   };
@@ -98,5 +100,6 @@ type Columns = readonly [
 
 function orderOf([id, kind, net, untilMs, ports, level]: Columns): StandingOrder {
   if (kind === "allow") return { kind, id, net, untilMs };
+  if (kind === "never") return { kind: "allow", id, net, untilMs, never: true };
   return { kind: "ban", id, net, untilMs, ports: ports === null ? null : ports.split(" ").map(Number), level };
 }

@@ -92,20 +92,21 @@ export async function activeSet(sql: Sql, scope: Scope): Promise<ActiveSet> {
        select 'ban' as kind, id, net, until_ms as "untilMs", ports, level
        from bans where scope = $1 and ended_ms is null
        union all
-       select 'allow', id, net, until_ms, null, null
+       select kind, id, net, until_ms, null, null
        from rules where removed_ms is null and not starts_with($1, 'host:') and tenant is not distinct from $2
      ) as standing on true`,
     [scope, tenant],
   );
   const standing = rows.flatMap(({ kind, id, net, untilMs, ports, level }): Standing[] => {
     if (kind === null) return [];
-    return [kind === "ban" ? { kind, id, net, untilMs, ports, level } : { kind, id, net, untilMs }];
+    if (kind === "ban") return [{ kind, id, net, untilMs, ports, level }];
+    return [{ kind: "allow", id, net, untilMs, ...(kind === "never" ? { never: true } : {}) }];
   });
   return { scope, revision: rows[0]?.revision ?? 0, standing };
 }
 
 /** All null but the revision when nothing stands. */
-type StandingRow = Omit<BanOrder, "kind"> & Readonly<{ revision: number; kind: Standing["kind"] | null }>;
+type StandingRow = Omit<BanOrder, "kind"> & Readonly<{ revision: number; kind: Standing["kind"] | "never" | null }>;
 
 /**
  * Names one life of the order logs and only ever grows. A database restored from a backup has forgotten revisions that

@@ -80,10 +80,12 @@ export async function removeExpiredRules(sql: Sql, nowMs: number): Promise<RuleV
   );
 }
 
-/** Agents know one kind of exception: a never reaches them as an allow of the fleet. */
 export function ruleOrder(rule: RuleView): Readonly<{ scope: Scope; order: AllowOrder }> {
   const { id, net, untilMs } = rule;
-  return { scope: scopeOf(rule), order: { kind: "allow", id, net, untilMs } };
+  return {
+    scope: scopeOf(rule),
+    order: { kind: "allow", id, net, untilMs, ...(rule.kind === "never" ? { never: true } : {}) },
+  };
 }
 
 export function ruleEndOrder(rule: RuleView): Readonly<{ scope: Scope; order: DisallowOrder }> {
