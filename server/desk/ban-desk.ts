@@ -84,6 +84,7 @@ export function banDesk(parts: DeskParts): Pick<Desk, "bans" | "ban" | "unban" |
       untilMs: banTimeMs === null ? null : startedMs + banTimeMs,
       endedMs: null,
       endReason: null,
+      note: request.reason,
       evidence: { hosts: 0, tenants: 0, failures: 0 },
     };
   }

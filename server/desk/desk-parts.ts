@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { HostDirectory } from "../hosts/host-directory.ts";
 import type { Act } from "../ingest/admin-acts.ts";
@@ -44,4 +45,9 @@ export function pageOf<Row, View>(
 export function readCursor(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new Fleet2banError("invalid", "cursor: not one of ours; take `next` from the page before");
+}
+
+/** Names a state: the same for the same, another for any other. */
+export function etagOf(state: unknown): string {
+  return createHash("sha256").update(JSON.stringify(state)).digest("base64url").slice(0, 16);
 }

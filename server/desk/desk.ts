@@ -1,33 +1,102 @@
 import type { Trust } from "../domain/judge.ts";
+import type {
+  AuditCheck,
+  AuditQuery,
+  AuditView,
+  BanExport,
+  EnrollmentTokenView,
+  ExportQuery,
+  FailureQuery,
+  HeldView,
+  HostChange,
+  HostQuery,
+  IncidentView,
+  LiveEvent,
+  PolicyTrial,
+  PolicyVersionView,
+  PolicyView,
+  StatsView,
+  TenantChange,
+  WriteOptions,
+} from "./desk-views.ts";
 
 /**
  * Everything the people's surfaces (API, dashboard, metrics) may ask of the coordinator. They know only this; `run.ts`
  * builds it from the store, the judgement and the bus. Nets are canonical with their length, times are milliseconds.
  *
  * Every method that changes something takes the principal: it is checked there once more and written to the audit log.
- * Errors are `Fleet2banError`: `invalid`, `forbidden`, `not_found`, `conflict`, `unavailable`.
+ * Errors are `Fleet2banError`: `invalid`, `forbidden`, `not_found`, `conflict` (also `StaleError` when `ifMatch` is of
+ * an older state, `LimitError` when it was asked too often), `unavailable`. A principal of one tenant sees that tenant
+ * and the bare fact of fleet bans.
  */
 export type Desk = Readonly<{
   status(asker: Principal): Promise<FleetStatus>;
-  hosts(asker: Principal, page: PageQuery): Promise<Page<HostView>>;
+  stats(asker: Principal): Promise<StatsView>;
+  /** Calls back for what happens from now on and concerns the asker; the returned function ends it. */
+  watch(asker: Principal, listener: (event: LiveEvent) => void): () => void;
+
+  hosts(asker: Principal, query: HostQuery): Promise<Page<HostView>>;
+  host(asker: Principal, host: string): Promise<HostView>;
+  changeHost(asker: Principal, host: string, change: HostChange, options?: WriteOptions): Promise<HostView>;
+  /** For good: its credentials are worthless, its name stays taken until it is enrolled anew. */
+  revokeHost(asker: Principal, host: string, options?: WriteOptions): Promise<HostView>;
+
   bans(asker: Principal, query: BanQuery): Promise<Page<BanView>>;
+  oneBan(asker: Principal, id: number): Promise<BanView>;
   ban(asker: Principal, request: BanRequest): Promise<BanView>;
-  /** Lifts one ban everywhere it holds. */
-  unban(asker: Principal, id: number, reason: string): Promise<UnbanReceipt>;
+  /** Lifts one ban everywhere it holds. A tenant gets an exception from a fleet ban, for its hosts and a day. */
+  unban(asker: Principal, id: number, reason: string, options?: WriteOptions): Promise<UnbanReceipt>;
   /** Lifts every ban of exactly this net that the asker may lift, hosts' own bans included. */
-  unbanNet(asker: Principal, net: string, reason: string): Promise<UnbanReceipt>;
+  unbanNet(asker: Principal, net: string, reason: string, options?: WriteOptions): Promise<UnbanReceipt>;
   receipt(asker: Principal, id: number): Promise<UnbanReceipt>;
-  rules(asker: Principal, kind: RuleKind, page: PageQuery): Promise<Page<RuleView>>;
-  addRule(asker: Principal, kind: RuleKind, request: RuleRequest): Promise<RuleView>;
-  removeRule(asker: Principal, kind: RuleKind, id: number): Promise<void>;
-  explain(asker: Principal, address: string): Promise<Explanation>;
-  tenants(asker: Principal): Promise<readonly TenantView[]>;
-  addTenant(asker: Principal, request: Readonly<{ name: string; trust: Trust }>): Promise<TenantView>;
+  exportBans(asker: Principal, query: ExportQuery): Promise<BanExport>;
+
+  failures(asker: Principal, query: FailureQuery): Promise<Page<FailureView>>;
   recentFailures(asker: Principal, limit: number): Promise<readonly FailureView[]>;
-  addEnrollmentToken(asker: Principal, request: EnrollmentRequest): Promise<EnrollmentToken>;
+  incidents(asker: Principal, query: PageQuery): Promise<Page<IncidentView>>;
+  explain(asker: Principal, address: string): Promise<Explanation>;
+
+  rules(asker: Principal, kind: RuleKind, page: PageQuery): Promise<Page<RuleView>>;
+  addRule(asker: Principal, kind: RuleKind, request: RuleRequest, options?: WriteOptions): Promise<RuleView>;
+  removeRule(asker: Principal, kind: RuleKind, id: number, options?: WriteOptions): Promise<void>;
+
+  held(asker: Principal, page: PageQuery): Promise<Page<HeldView>>;
+  /** `release`: banned now; `drop`: forgotten. */
+  decideHeld(asker: Principal, id: number, verb: "release" | "drop", options?: WriteOptions): Promise<HeldView>;
+
+  policy(asker: Principal): Promise<PolicyView>;
+  policyVersions(asker: Principal, page: PageQuery): Promise<Page<PolicyVersionView>>;
+  policyVersion(asker: Principal, version: number): Promise<PolicyView>;
+  /** `document`: YAML or JSON, complete or only what differs from the defaults. */
+  setPolicy(asker: Principal, document: string, options?: WriteOptions): Promise<PolicyView>;
+  /** What this policy would have done with the failures of the last days, beside the one in force. */
+  tryPolicy(asker: Principal, document: string, days: number): Promise<PolicyTrial>;
+  /** Puts the version before the one in force in force again, as a new version. */
+  revertPolicy(asker: Principal, options?: WriteOptions): Promise<PolicyView>;
+
+  tenants(asker: Principal): Promise<readonly TenantView[]>;
+  addTenant(
+    asker: Principal,
+    request: Readonly<{ name: string; trust: Trust }>,
+    options?: WriteOptions,
+  ): Promise<TenantView>;
+  changeTenant(asker: Principal, name: string, change: TenantChange, options?: WriteOptions): Promise<TenantView>;
+
+  addEnrollmentToken(asker: Principal, request: EnrollmentRequest, options?: WriteOptions): Promise<EnrollmentToken>;
+  enrollmentTokens(asker: Principal, page: PageQuery): Promise<Page<EnrollmentTokenView>>;
+  revokeEnrollmentToken(asker: Principal, id: number, options?: WriteOptions): Promise<void>;
   apiTokens(asker: Principal): Promise<readonly ApiTokenView[]>;
-  addApiToken(asker: Principal, request: ApiTokenRequest): Promise<ApiTokenView & Readonly<{ token: string }>>;
-  revokeApiToken(asker: Principal, id: number): Promise<void>;
+  addApiToken(
+    asker: Principal,
+    request: ApiTokenRequest,
+    options?: WriteOptions,
+  ): Promise<ApiTokenView & Readonly<{ token: string }>>;
+  revokeApiToken(asker: Principal, id: number, options?: WriteOptions): Promise<void>;
+
+  audit(asker: Principal, query: AuditQuery): Promise<Page<AuditView>>;
+  /** Recomputes the whole chain of the audit log. */
+  verifyAudit(asker: Principal): Promise<AuditCheck>;
+
   /** Who holds this secret; undefined when it is unknown, expired or revoked. */
   principalOf(token: string): Promise<Principal | undefined>;
   /** Really asks the database and the bus; each `ok` or the sentence that says what is wrong. */
@@ -37,7 +106,14 @@ export type Desk = Readonly<{
 export const roles = ["viewer", "support", "operator", "admin"] as const;
 export type Role = (typeof roles)[number];
 /** `tenant` null = the whole fleet. */
-export type Principal = Readonly<{ tokenId: number; name: string; role: Role; tenant: string | null }>;
+export type Principal = Readonly<{
+  tokenId: number;
+  name: string;
+  role: Role;
+  tenant: string | null;
+  /** Of the request it asks with; stands in the audit log. */
+  requestId?: string | undefined;
+}>;
 
 /** Whether the principal may do what needs at least this role. */
 export function mayAct(principal: Principal, least: Role): boolean {
@@ -69,6 +145,15 @@ export type HostView = Readonly<{
   clockSkewMs: number | null;
   state: "active" | "quarantined" | "revoked";
   problems: readonly string[];
+  /** What people call it; null = its name is enough. */
+  label: string | null;
+  /** Receives orders and enforces none. */
+  observe: boolean;
+  /** False: its failures are not taken. */
+  contribute: boolean;
+  enrolledMs: number;
+  /** Of what `changeHost` may change. */
+  etag: string;
 }>;
 
 export type BanQuery = PageQuery &
@@ -77,6 +162,12 @@ export type BanQuery = PageQuery &
     scope?: string | undefined;
     net?: string | undefined;
     level?: number | undefined;
+    /** Bans because of this jail. */
+    jail?: string | undefined;
+    /** `spread`, `votes`, `network`, `admin`, or `jail sshd`. */
+    reason?: string | undefined;
+    /** Default `newest`; `ending`: what ends next first, of active bans only. */
+    sort?: "newest" | "oldest" | "ending" | undefined;
   }>;
 export type BanView = Readonly<{
   id: number;
@@ -91,6 +182,9 @@ export type BanView = Readonly<{
   untilMs: number | null;
   endedMs: number | null;
   endReason: string | null;
+  /** The admin's own words; null for the policy's bans, and for a tenant on bans of the fleet. */
+  note: string | null;
+  /** For a tenant, of a fleet ban: only what its own hosts saw. */
   evidence: Readonly<{ hosts: number; tenants: number; failures: number }>;
 }>;
 export type BanRequest = Readonly<{
@@ -158,7 +252,15 @@ export type FailureView = Readonly<{
   address: string;
   count: number;
 }>;
-export type TenantView = Readonly<{ name: string; trust: Trust; createdMs: number; hosts: number }>;
+export type TenantView = Readonly<{
+  name: string;
+  trust: Trust;
+  createdMs: number;
+  hosts: number;
+  /** It has no vote. */
+  quarantined: boolean;
+  etag: string;
+}>;
 export type EnrollmentRequest = Readonly<{ tenant: string; uses: number; durationMs: number; host: string | null }>;
 export type EnrollmentToken = Readonly<{ token: string; tenant: string; uses: number; untilMs: number }>;
 export type ApiTokenRequest = Readonly<{ name: string; role: Role; tenant: string | null; durationMs: number | null }>;

@@ -3,12 +3,12 @@ import { Fleet2banError } from "../../shared/errors.ts";
 import { addTenant } from "../ingest/admin-acts.ts";
 import { countStanding } from "../store/bans.ts";
 import { countFailures, recentFailures } from "../store/failures.ts";
-import { countHosts, type HostRecord, listHosts } from "../store/hosts.ts";
+import { countHosts, type HostRecord, hostState, listHosts } from "../store/hosts.ts";
 import { revisionOf } from "../store/orders.ts";
-import { listTenants } from "../store/tenants.ts";
+import { listTenants, type TenantView as StoredTenant, tenantState } from "../store/tenants.ts";
 import { findApiToken, insertApiToken, listApiTokens, revokeApiToken } from "../store/tokens.ts";
-import type { Desk, HostView } from "./desk.ts";
-import { actOf, type DeskParts, pageOf } from "./desk-parts.ts";
+import type { Desk, HostView, TenantView } from "./desk.ts";
+import { actOf, type DeskParts, etagOf, pageOf } from "./desk-parts.ts";
 
 /** Agents report every minute; one that missed two reports is away, whatever its connection looks like. */
 const seenWithinMs = 150 * secondMs;
@@ -47,13 +47,13 @@ export function fleetDesk(parts: DeskParts): Pick<Desk, FleetVerbs> {
         (row) => showHost(row, fleetRevision, parts, now()),
       );
     },
-    tenants: (asker) => listTenants(store, asker.tenant),
+    tenants: async (asker) => (await listTenants(store, asker.tenant)).map(showTenant),
     async addTenant(asker, request) {
       if (asker.tenant !== null) throw new Fleet2banError("forbidden", "only an admin of the whole fleet adds tenants");
       await addTenant(writer, actOf(asker, null), request);
       const [made] = await listTenants(store, request.name);
       if (made === undefined) throw new Fleet2banError("internal", `tenant ${request.name}: added and not found`);
-      return made;
+      return showTenant(made);
     },
     recentFailures: (asker, limit) => recentFailures(store, asker.tenant, limit, now()),
     async addEnrollmentToken(asker, request) {
@@ -110,5 +110,14 @@ function showHost(
     clockSkewMs: row.clockSkewMs,
     state: row.state,
     problems: row.problems,
+    label: row.label,
+    observe: row.observe,
+    contribute: row.contribute,
+    enrolledMs: row.enrolledMs,
+    etag: etagOf(hostState(row)),
   };
+}
+
+function showTenant(tenant: StoredTenant): TenantView {
+  return { ...tenant, etag: etagOf(tenantState(tenant)) };
 }

@@ -87,6 +87,11 @@ export async function setHostState(
   return row;
 }
 
+/** What people may change of a host; the state an edit is made upon. */
+export function hostState({ tenant, state, observe, contribute, label }: HostRecord) {
+  return { tenant, state, observe, contribute, label };
+}
+
 /** What an agent says of itself. */
 export type HostReport = Readonly<{
   host: string;

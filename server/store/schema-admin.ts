@@ -1,4 +1,5 @@
-import { bigint, bigserial, index, integer, jsonb, pgTable, text } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import { bigint, bigserial, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 
 const ms = () => bigint({ mode: "number" });
 
@@ -39,7 +40,31 @@ export const audit = pgTable(
     previousHash: text().notNull(),
     hash: text().notNull(),
   },
-  (table) => [index().on(table.atMs)],
+  (table) => [
+    index().on(table.atMs),
+    index().on(table.actor, table.sequence),
+    index().on(table.action, table.sequence),
+    index().on(table.target, table.sequence),
+    index("audit_tenant").on(sql`(detail ->> 'tenant')`, table.sequence),
+  ],
+);
+
+/** Answers to writes that came with an idempotency key, so that a repeated one gets the same answer and does nothing. */
+export const idempotency = pgTable(
+  "idempotency",
+  {
+    tokenId: ms().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of method, path and body. */
+    request: text().notNull(),
+    createdMs: ms().notNull(),
+    /** null while the write is being worked on. */
+    status: integer(),
+    /** null also when the answer held a secret. */
+    body: text(),
+    etag: text(),
+  },
+  (table) => [primaryKey({ columns: [table.tokenId, table.key] }), index().on(table.createdMs)],
 );
 
 /** Who may write for a partition: transactions of a coordinator with an older token fail. */

@@ -48,8 +48,15 @@ export const bans = pgTable(
   },
   (table) => [
     index().on(table.net),
-    index("bans_standing").on(table.scope).where(isNull(table.endedMs)),
     index().on(table.startedMs),
+    // Lists: the newest of a filter, a page at a time.
+    index().on(table.scope, table.id),
+    index().on(table.level, table.id),
+    index().on(table.reason, table.id),
+    // Standing ones are few beside the history. The first holds what counting them by level needs.
+    index("bans_standing").on(table.scope, table.id, table.level).where(isNull(table.endedMs)),
+    index("bans_standing_by_id").on(table.id).where(isNull(table.endedMs)),
+    index("bans_standing_by_end").on(table.untilMs, table.id).where(isNull(table.endedMs)),
   ],
 );
 

@@ -21,5 +21,6 @@ export const failures = pgTable(
     weight: text().$type<Weight>().notNull(),
     sample: text(),
   },
-  (table) => [index().on(table.address)],
+  // Arrivals only ever grow: an index on them is written at its right end alone.
+  (table) => [index().on(table.address), index().on(table.receivedMs)],
 );

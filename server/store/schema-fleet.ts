@@ -23,6 +23,8 @@ export const hosts = pgTable(
       .references(() => tenants.name),
     /** The agent's public nkey. */
     publicKey: text().notNull().unique(),
+    /** What people call it; its name on the bus never changes. */
+    label: text(),
     state: text().$type<HostState>().notNull().default("active"),
     quarantineLiftedMs: ms(),
     /** Receives orders and reports, enforces nothing. */

@@ -34,6 +34,11 @@ export async function listTenants(sql: Sql, tenant: string | null): Promise<Tena
   );
 }
 
+/** What people may change of a tenant. */
+export function tenantState({ trust, quarantined }: Pick<TenantView, "trust" | "quarantined">) {
+  return { trust, quarantined };
+}
+
 export async function tenantExists(sql: Sql, name: string): Promise<boolean> {
   const found = await sql.db.select({ name: tenants.name }).from(tenants).where(eq(tenants.name, name));
   return found.length > 0;

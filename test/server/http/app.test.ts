@@ -88,6 +88,7 @@ test("a ban reaches the desk canonical, in milliseconds", async () => {
         scope: request.scope,
         ports: null,
         endReason: null,
+        note: "test",
         evidence: { hosts: 0, tenants: 0, failures: 0 },
       };
     },

@@ -1,0 +1,173 @@
+import type { Trust } from "../domain/judge.ts";
+import type { ApiTokenView, BanView, PageQuery, Role } from "./desk.ts";
+
+/** How a write is to be done. Every field may be left out. */
+export type WriteOptions = Readonly<{
+  /** Checks everything and says what would happen, and changes nothing. */
+  dryRun?: boolean | undefined;
+  /** Why, in the asker's own words: for the audit log. */
+  reason?: string | null | undefined;
+  /** The `etag` of what the asker saw; when it has changed since, the write is refused (`StaleError`). */
+  ifMatch?: string | undefined;
+}>;
+
+export type HostQuery = PageQuery &
+  Readonly<{
+    tenant?: string | undefined;
+    state?: "active" | "quarantined" | "revoked" | undefined;
+    /** Part of the host's name or label. */
+    search?: string | undefined;
+    /** Only hosts that are away, behind, not enforcing, quarantined or report problems. */
+    troubled?: boolean | undefined;
+  }>;
+/** What is not named stays as it is. */
+export type HostChange = Readonly<{
+  quarantined?: boolean | undefined;
+  observe?: boolean | undefined;
+  contribute?: boolean | undefined;
+  label?: string | null | undefined;
+  tenant?: string | undefined;
+}>;
+
+export type TenantChange = Readonly<{ trust?: Trust | undefined; quarantined?: boolean | undefined }>;
+
+export type FailureQuery = PageQuery &
+  Readonly<{
+    /** An address or network: failures of addresses inside it. */
+    net?: string | undefined;
+    tenant?: string | undefined;
+    host?: string | undefined;
+    jail?: string | undefined;
+    /** Only those that arrived in the last so many milliseconds (default: an hour). */
+    withinMs?: number | undefined;
+  }>;
+
+/** A window that was full: what came of it. */
+export type IncidentView = Readonly<{
+  atMs: number;
+  outcome: "banned" | "held" | "refused";
+  net: string;
+  scope: string;
+  reason: string;
+  /** Of what was not banned. */
+  why: string | null;
+  banId: number | null;
+  level: number | null;
+  evidence: BanView["evidence"];
+}>;
+
+/** A ban the brake stopped, waiting for an admin. */
+export type HeldView = Readonly<{
+  id: number;
+  atMs: number;
+  net: string;
+  scope: string;
+  why: string;
+  reason: string;
+  ports: readonly number[] | null;
+  evidence: BanView["evidence"];
+}>;
+
+export type PolicyView = Readonly<{
+  /** 0 = the built-in policy. */
+  version: number;
+  /** YAML as it was written; empty for the built-in one. */
+  document: string;
+  /** Everything that holds, defaults included, as YAML. */
+  effective: string;
+  createdMs: number | null;
+  by: string;
+  etag: string;
+}>;
+export type PolicyVersionView = Readonly<{ version: number; createdMs: number; by: string; current: boolean }>;
+
+/** One automatic ban of a trial. */
+export type TrialBan = Readonly<{
+  net: string;
+  scope: string;
+  atMs: number;
+  level: number;
+  untilMs: number | null;
+  reason: string;
+}>;
+/** What a policy would have done with what was recorded. */
+export type PolicyTrial = Readonly<{
+  days: number;
+  failures: number;
+  /** Older failures of the span were left out: there are more than a trial looks at. */
+  truncated: boolean;
+  fromMs: number;
+  bansBefore: number;
+  bansAfter: number;
+  /** Bans only the new policy makes. `first`: the earliest of them. */
+  adds: Readonly<{ count: number; first: readonly TrialBan[] }>;
+  /** Bans only the policy in force makes. */
+  removes: Readonly<{ count: number; first: readonly TrialBan[] }>;
+  /** Made by both, with another length or level. */
+  changes: Readonly<{ count: number; first: readonly Readonly<{ before: TrialBan; after: TrialBan }>[] }>;
+}>;
+
+export type EnrollmentTokenView = Readonly<{
+  id: number;
+  tenant: string;
+  host: string | null;
+  usesLeft: number;
+  createdMs: number;
+  by: string;
+  untilMs: number;
+  /** Used up, revoked or over. */
+  ended: boolean;
+}>;
+
+export type AuditQuery = PageQuery &
+  Readonly<{ action?: string | undefined; actor?: string | undefined; target?: string | undefined }>;
+export type AuditView = Readonly<{
+  sequence: number;
+  atMs: number;
+  actor: string;
+  action: string;
+  target: string;
+  /** Among others `before`, `after`, `note` (why) and `requestId`. */
+  detail: Readonly<Record<string, unknown>>;
+  hash: string;
+}>;
+/** `brokenAt` null = nobody has touched it. */
+export type AuditCheck = Readonly<{ entries: number; brokenAt: number | null }>;
+
+export type StatsView = Readonly<{
+  /** Of the last hour, oldest first; minutes without failures are left out. */
+  attacksPerMinute: readonly Readonly<{ atMs: number; jail: string; count: number }>[];
+  bansByLevel: Readonly<Record<string, number>>;
+  /** Of the bans of the last 7 days: how many people lifted within a day. */
+  falsePositives: Readonly<{ bans: number; lifted: number; rate: number }>;
+  /** From the ban to a host saying that it enforces it; null before there was any. */
+  latency: Readonly<{ p50Ms: number; p99Ms: number; samples: number }> | null;
+  held: number;
+  brake: "open" | "holding";
+}>;
+
+export type ExportQuery = Readonly<{
+  scope?: string | undefined;
+  minLevel?: number | undefined;
+}>;
+/** Standing bans, a page at a time; `etag` changes whenever any of them does. */
+export type BanExport = Readonly<{ etag: string; pages: () => AsyncIterable<readonly BanView[]> }>;
+
+/** Something that happened just now. */
+export type LiveEvent =
+  | Readonly<{
+      kind: "ban";
+      atMs: number;
+      net: string;
+      scope: string;
+      level: number | null;
+      reason: string;
+      untilMs: number | null;
+    }>
+  | Readonly<{ kind: "unban"; atMs: number; net: string; scope: string; reason: string }>
+  | Readonly<{ kind: "held" | "refused"; atMs: number; net: string; scope: string; why: string }>
+  | Readonly<{ kind: "quarantine"; atMs: number; tenant: string; host: string; why: string }>;
+
+/** What a token looks like to who may hand it out. */
+export type NewApiTokenView = ApiTokenView & Readonly<{ token: string }>;
+export type RoleName = Role;
