@@ -5,7 +5,7 @@ import { type FleetConnection, openConnection } from "./connection.ts";
 import { orderKeyOf, saveCredentials } from "./credentials.ts";
 import { OrderReceiver, type OrderReceiverParts, type OrderStore } from "./orders.ts";
 import { Outbox, type OutboxParts, type OutboxStore } from "./outbox.ts";
-import type { Parcel } from "./pending-failures.ts";
+import type { Parcel, PositionsBySource } from "./pending-failures.ts";
 import { Renewal } from "./renewal.ts";
 
 export type FleetParts = Readonly<{
@@ -25,6 +25,8 @@ export type Fleet = AsyncDisposable &
   Readonly<{
     /** See `Outbox.add`. */
     add(parcel: Parcel): boolean;
+    /** See `Outbox.covered`. */
+    covered(): PositionsBySource;
     state(): FleetState;
   }>;
 
@@ -98,6 +100,7 @@ export function openFleet(parts: FleetParts): Fleet {
 
   return {
     add: (parcel) => outbox.add(parcel),
+    covered: () => outbox.covered,
     state: () => ({
       host: parts.credentials.host,
       tenant: parts.credentials.tenant,

@@ -80,6 +80,14 @@ export class Outbox implements Disposable {
   }
 
   /**
+   * What the batch in flight covers. After a restart reading goes on from here, and from the saved positions only for
+   * sources that are not in here: the lines between would count twice.
+   */
+  get covered(): PositionsBySource {
+    return this.#inFlight?.positions ?? new Map();
+  }
+
+  /**
    * Takes failures with the positions up to where the logs are now covered; without failures, only the positions.
    *
    * @param failures  with `localBans` at most `batchRowsMax`
@@ -190,7 +198,9 @@ export class Outbox implements Disposable {
     const { store } = this.#parts;
     const sequence = store.nextSequence();
     const encode = (failures: readonly Failure[]) =>
-      new TextEncoder().encode(encodeFailureBatch({ epoch: store.epoch(), sequence, ...rows, failures }));
+      new TextEncoder().encode(
+        encodeFailureBatch({ epoch: store.epoch(), sequence, failures, localBans: rows.localBans }),
+      );
     let payload = encode(rows.failures);
     // Samples are a courtesy; a batch above the limit would cost the connection, again and again.
     if (payload.byteLength > batchBytesMax) payload = encode(rows.failures.map(({ sample: _, ...rest }) => rest));

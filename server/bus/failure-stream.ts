@@ -51,7 +51,8 @@ export function openFailureStream(connection: NatsConnection, log: Logger): Fail
     await ensureStream(manager);
     const consumer = await jetstream(connection).consumers.get(failureStream, failureConsumer(partitionDefault));
     reading = await consumer.consume({ max_bytes: pullBytesMax, abort_on_missing_resource: true });
-    if (closing.signal.aborted) return;
+    // Closed in the meantime: its timers would keep the process alive.
+    if (closing.signal.aborted) reading.stop();
     for await (const message of reading) {
       const host = hostOfSubject(message.subject);
       // Only the permissions' makers could cause this; it would come again for ever.
@@ -92,7 +93,8 @@ export function openFailureStream(connection: NatsConnection, log: Logger): Fail
     async [Symbol.asyncDispose]() {
       closing.abort();
       drained.resolve();
-      await reading?.close();
+      // Not close(), which waits for an iteration that may not have begun.
+      reading?.stop();
       await ended;
     },
   };
