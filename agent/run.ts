@@ -3,6 +3,7 @@ import { minuteMs, secondMs } from "../shared/durations.ts";
 import { messageOf } from "../shared/errors.ts";
 import type { Order, Scope } from "../shared/order.ts";
 import { version } from "../shared/version.ts";
+import { JailActions } from "./actions/jail-actions.ts";
 import { carryOutOrders, type OrderTargets } from "./carry-out-orders.ts";
 import type { AgentConfig } from "./config.ts";
 import { answerControl } from "./control/answer.ts";
@@ -47,10 +48,11 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   const protect = async () => enforcer.protect(await protectedBy(config, credentials?.url, sessions, now()));
   await protect();
 
-  const effects = new JailEffects({ enforcer, store: store.bans, log, fail2banLog: config.fail2banLog });
   const { jails, broken } = openJails(settings, store.bans, log);
+  const actions = opened.use(openActions(jails, config, { now, log }));
+  const effects = new JailEffects({ enforcer, store: store.bans, actions, log, fail2banLog: config.fail2banLog });
   let watch: LogWatch | undefined;
-  const problems = () => [...broken, ...firewallProblems(enforcer), ...(watch?.problems() ?? [])];
+  const problems = () => [...broken, ...actions.problems, ...firewallProblems(enforcer), ...(watch?.problems() ?? [])];
   const orders = oneByOne(log, { enforcer, effects, jails, now });
   // Its allows are collected before any ban, and everything goes to the firewall in one transaction.
   const fleet =
@@ -72,6 +74,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
       }),
     );
   await orders.done();
+  actions.start();
   await restoreBans(jails, store.bans, effects, now());
   await enforcer.open();
   // Nobody whose name is on an ignore list may be counted before his address is known.
@@ -95,7 +98,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   opened.use(repeat(protectEveryMs, () => void protectAgain()));
   opened.use(repeat(protectEveryMs, () => void refreshNames(jails, now())));
   opened.use(repeat(purgeEveryMs, () => store.purge(now())));
-  const status = () => statusOf({ config, jails, enforcer, reasons, fleet, watch, problems: problems() });
+  const status = () => statusOf({ config, jails, actions, enforcer, reasons, fleet, watch, problems: problems() });
   const parts = { jails, effects, enforcer, status, now };
   opened.use(await listenControl(controlPath(config.stateDir), (request) => answerControl(request, parts)));
   for (const warning of backend.warnings) log.warn({ warning, event: "firewall_warning" }, "about this firewall");
@@ -104,6 +107,21 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   log.info({ ...fields, event: "started" }, "the agent protects this host");
   const closing = opened.move();
   return { status, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+}
+
+function openActions(jails: readonly WatchedJail[], { actions: allowed }: AgentConfig, deps: Deps): JailActions {
+  const actions = new JailActions({
+    jails: jails.map(({ jail, settings }) => ({
+      name: jail.name,
+      actions: settings.actions,
+      numbers: () => ({ banned: [...jail.bans()].length, found: jail.countedIds() }),
+    })),
+    allowed,
+    ...deps,
+  });
+  for (const problem of actions.problems)
+    deps.log.warn({ problem, event: "action_off" }, "an action does not run here");
+  return actions;
 }
 
 /** Orders are carried out in the sequence in which they came, whatever each has to wait for. */

@@ -1,4 +1,5 @@
 import { version } from "../shared/version.ts";
+import type { JailActions } from "./actions/jail-actions.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Enforcer } from "./firewall/enforcer.ts";
 import type { Fleet, FleetState } from "./fleet/fleet.ts";
@@ -11,6 +12,7 @@ export type AgentStatus = ReturnType<typeof statusOf>;
 export type StatusParts = Readonly<{
   config: AgentConfig;
   jails: readonly WatchedJail[];
+  actions: JailActions;
   enforcer: Enforcer;
   /** Why this firewall was chosen. */
   reasons: readonly string[];
@@ -35,6 +37,7 @@ export function statusOf(parts: StatusParts) {
         until: untilMs === null ? null : Math.floor(untilMs / 1000),
       })),
     })),
+    actions: parts.actions.status,
     firewall: {
       name: enforcer.name,
       enforcing: enforcer.enforcing,

@@ -3,6 +3,7 @@ import { contains, formatNet, type Net, parseNet } from "../../shared/address.ts
 import { messageOf } from "../../shared/errors.ts";
 import type { LocalBan } from "../../shared/failure-batch.ts";
 import type { UnbanReason } from "../../shared/order.ts";
+import type { JailActions } from "../actions/jail-actions.ts";
 import type { Enforcer } from "../firewall/enforcer.ts";
 import type { OwnedBan } from "../firewall/wanted-set.ts";
 import { formatFail2banLine, type LogEvent } from "../jails/fail2ban-log.ts";
@@ -14,6 +15,8 @@ import type { WatchedJail } from "./watched-jail.ts";
 export type EffectParts = Readonly<{
   enforcer: Enforcer;
   store: BanStore;
+  /** What jails do beyond the firewall. */
+  actions: JailActions;
   log: Logger;
   /** Path of the fail2ban.log-shaped log, if one is wanted. */
   fail2banLog: string | undefined;
@@ -58,6 +61,7 @@ export class JailEffects {
     const fresh = bans.filter(({ decision }) => !decision.restored);
     if (fresh.length > 0) store.record(fresh.map(({ watched, decision }) => storedBan(watched, decision)));
     for (const { watched, decision } of extended) store.prolong(watched.jail.name, decision.id, decision.untilMs);
+    for (const { watched, decision } of decided) this.#act(watched, decision);
     this.#tell(decided, nowMs);
     await inForce;
     return fresh.flatMap(({ watched, decision }) => localBan(watched.jail.name, decision));
@@ -75,6 +79,7 @@ export class JailEffects {
         this.#parts.store.lift(jail.name, ban.id);
         // As in fail2ban, a ban lifted by hand is no earlier ban of the next one.
         if (reason !== "expired") this.#parts.store.forget(jail.name, ban.id);
+        this.#parts.actions.unban(jail.name, ban.id);
         ids.push(jailBanId(jail.name, ban.id));
         this.#write([{ kind: "unban", jail: jail.name, id: ban.id }], nowMs);
       }
@@ -85,11 +90,27 @@ export class JailEffects {
 
   /** Bans that are over by themselves: the kernel has ended them already. */
   ended(jail: string, ids: readonly string[], nowMs: number): void {
-    for (const id of ids) this.#parts.store.lift(jail, id);
+    for (const id of ids) {
+      this.#parts.store.lift(jail, id);
+      this.#parts.actions.unban(jail, id);
+    }
     this.#write(
       ids.map((id) => ({ kind: "unban", jail, id })),
       nowMs,
     );
+  }
+
+  #act({ jail }: WatchedJail, decision: JailDecision): void {
+    const { actions } = this.#parts;
+    if (decision.kind === "counted") actions.counted(jail.name);
+    else if (decision.kind === "ban") actions.ban(jail.name, decision);
+    else if (decision.kind === "given-up") actions.unban(jail.name, decision.ban.id);
+    else if (decision.kind === "already-banned") {
+      const { id, extended, untilMs } = decision;
+      const startMs = jail.banOf(id)?.startMs ?? decision.atMs;
+      if (extended) actions.prolong(jail.name, id, untilMs === null ? null : untilMs - startMs);
+      else actions.failedAgain(jail.name, id);
+    }
   }
 
   #tell(decided: readonly Readonly<{ watched: WatchedJail; decision: JailDecision }>[], nowMs: number): void {
