@@ -11,9 +11,10 @@ import { controlPath } from "./control/control-path.ts";
 import { listenControl } from "./control/control-socket.ts";
 import { detectFirewall } from "./firewall/detect.ts";
 import { Enforcer } from "./firewall/enforcer.ts";
+import { reachPlaces } from "./firewall/reach.ts";
 import { SshSessions } from "./firewall/self-addresses.ts";
 import { loadCredentials } from "./fleet/credentials.ts";
-import { openFleet } from "./fleet/fleet.ts";
+import { type Fleet, openFleet } from "./fleet/fleet.ts";
 import type { Logger } from "./logger.ts";
 import { protectedBy } from "./protected.ts";
 import type { Settings } from "./settings/jail-settings.ts";
@@ -41,9 +42,12 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   const store = opened.use(openStore(config.stateDir, log));
   const print = (script: string) => log.info({ script, event: "observed" }, "would change the firewall");
   const { backend, reasons } = await detectFirewall(config.firewall, { now, print });
-  const enforcer = new Enforcer({ backend, verdict: config.verdict, log });
-  opened.defer(() => enforcer.close());
   const credentials = loadCredentials(config.credentials);
+  let fleet: Fleet | undefined;
+  const reach = async () => (await (fleet?.reached() ?? true)) && (await reachPlaces(config.probes));
+  const mayBeCutOff = credentials !== undefined || config.probes.length > 0;
+  const enforcer = new Enforcer({ backend, verdict: config.verdict, log, ...(mayBeCutOff ? { reach } : {}) });
+  opened.defer(() => enforcer.close());
   const sessions = new SshSessions();
   const protect = async () => enforcer.protect(await protectedBy(config, credentials?.url, sessions, now()));
   await protect();
@@ -55,7 +59,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   const problems = () => [...broken, ...actions.problems, ...firewallProblems(enforcer), ...(watch?.problems() ?? [])];
   const orders = oneByOne(log, { enforcer, effects, jails, now });
   // Its allows are collected before any ban, and everything goes to the firewall in one transaction.
-  const fleet =
+  fleet =
     credentials &&
     opened.use(
       openFleet({
@@ -86,7 +90,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
       effects,
       positions: store.positions,
       inFlight: (fleet && store.outbox.inFlight()?.positions) ?? new Map(),
-      report: fleet === undefined ? null : (parcel) => fleet.add(parcel),
+      report: fleet === undefined ? null : fleet.add,
       evidence: config.evidence,
       now,
       log,

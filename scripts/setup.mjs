@@ -27,6 +27,8 @@ const needs = {
     ["fail2ban-client", "fail2ban"],
     ["ufw", "ufw"],
     ["firewalld", "firewalld"],
+    ["dbus-daemon", "dbus-daemon"],
+    ["chromium", "chromium"],
     ["/lib/systemd/systemd-journal-remote", "systemd-journal-remote"],
   ],
 };

@@ -12,6 +12,8 @@ export type FleetConnection = AsyncDisposable &
     sendFailures(payload: Uint8Array): boolean;
     send(verb: UpVerb, payload: Uint8Array): boolean;
     connected(): boolean;
+    /** Whether the bus answers now: a cut connection looks alive until something is asked over it. */
+    ping(): Promise<boolean>;
     /** Comes back with the credentials as they are now. */
     reconnect(): void;
   }>;
@@ -35,6 +37,8 @@ const reconnectSpreadMs = 400;
 const closeTimeoutMs = secondMs;
 /** A server that vanished without a word is noticed after this, twice over. */
 const pingIntervalMs = 20 * secondMs;
+/** A bus that takes longer to answer one question is as good as cut off. */
+const pingTimeoutMs = 4 * secondMs;
 
 /**
  * The agent's line to the bus: core NATS, no requests, no reply subjects. It returns at once and connects in the
@@ -89,6 +93,18 @@ export function openConnection(
     sendFailures: (payload) => send(subjects.failures(partitionDefault, credentials().host), payload),
     send: (verb, payload) => send(subjects.up(credentials().host, verb), payload),
     connected: () => connected,
+    async ping() {
+      if (!connected || connection === undefined) return false;
+      const timer = new AbortController();
+      const timeout = sleep(pingTimeoutMs, false, { signal: timer.signal }).catch(() => false);
+      const answered = connection.rtt().then(
+        () => true,
+        () => false,
+      );
+      const result = await Promise.race([answered, timeout]);
+      timer.abort();
+      return result;
+    },
     reconnect() {
       if (!connected) return;
       connection?.reconnect().catch((error: unknown) => {

@@ -28,6 +28,8 @@ export type Fleet = AsyncDisposable &
     /** See `Outbox.covered`. */
     covered(): PositionsBySource;
     state(): FleetState;
+    /** Whether the coordinator's bus answers now. */
+    reached(): Promise<boolean>;
   }>;
 
 export type FleetState = Readonly<{
@@ -101,6 +103,7 @@ export function openFleet(parts: FleetParts): Fleet {
   return {
     add: (parcel) => outbox.add(parcel),
     covered: () => outbox.covered,
+    reached: () => connection.ping(),
     state: () => ({
       host: parts.credentials.host,
       tenant: parts.credentials.tenant,
