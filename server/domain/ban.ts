@@ -55,7 +55,8 @@ export function propose(state: State, proposal: Proposal, decisions: Decision[],
 
 function proposeNetwork(state: State, ban: Ban, decisions: Decision[]): void {
   const due = state.networks.due(ban, state.clockMs);
-  if (due === undefined || state.bans.stands(due.net, ban.scope)) return;
+  // While the network's ban stands, failures under it are evidence only: no ban inside it brings us here.
+  if (due === undefined) return;
   const { net, evidence } = due;
   const proposal = {
     net,

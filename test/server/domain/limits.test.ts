@@ -108,6 +108,17 @@ test("an agent that was cut off delivers a day at once without being quarantined
   assert.deepEqual(tell([tick(day), ...minutes], agent(5, 1000)), []);
 });
 
+test("nor by delivering its logs one after the other, each from the beginning", () => {
+  const log = (first: number) => Array.from({ length: 60 }, (_, index) => failure(index * 60, address(first + index)));
+  assert.deepEqual(tell([tick(day), ...log(0), ...log(60), ...log(120)], agent(6, 1000)), []);
+});
+
+test("what a host sent before an admin lifted its quarantine no longer counts, however late it comes", () => {
+  const lifted = event(10, "quarantine", { host: "h1", on: false });
+  const late = [0, 1, 2, 3].map((index) => failure(10, address(index)));
+  assert.deepEqual(tell([lifted, ...late], agent(2, 2)), []);
+});
+
 test("an admin's word ends the quarantine and starts the count anew", () => {
   const flood = [0, 1, 2].map((index) => failure(0, address(index)));
   const lifted = event(10, "quarantine", { host: "h1", on: false });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { day, event, failure, hour, incident, tell, tick, voter } from "./story.ts";
+import { day, event, failure, hour, incident, judgeOf, start, tell, tick, voter } from "./story.ts";
 
 const address = "192.0.2.1";
 const allow = (at: number, net: string, tenant?: string) => event(at, "allow", { net, ...(tenant && { tenant }) });
@@ -104,6 +104,9 @@ test("taking an allow or a never back makes it bannable again", () => {
   const back = (kind: string) => event(1, kind, { net: address, add: false });
   assert.equal(tell([allow(0, address), back("allow"), incident(2, address)]).length, 1);
   assert.equal(tell([never(0, address), back("never"), incident(2, address)]).length, 1);
+  const inside = { net: "2001:db8::7" };
+  const events = [event(0, "never", inside), event(1, "never", { ...inside, add: false }), incident(2, "2001:db8::8")];
+  assert.match(tell(events)[0] ?? "", / ban 2001:db8::\/64 /);
 });
 
 test("an unban lifts exactly its net in its scope, with its reason", () => {
@@ -123,6 +126,14 @@ test("bans end at their own time and in that order, before the event that comes 
     "7200 unban 192.0.2.2/32 fleet expired",
     "86400 ban 198.51.100.1/32 fleet L0 until 90000 22 jail sshd 1h 1t 3f",
   ]);
+});
+
+test("a word that cannot be read costs no expiry", () => {
+  const judge = judgeOf([ban(0, address)]);
+  const unreadable = { kind: "never", net: "nowhere", add: true } as const;
+  const endMs = (start + hour) * 1000;
+  assert.throws(() => judge.apply(unreadable, endMs), /"nowhere" is not an address or network; write 192\.0\.2\.1/);
+  assert.equal(judge.apply({ kind: "tick" }, endMs).decisions.length, 1);
 });
 
 test("a ban expires at its end, not a second before, and only once", () => {

@@ -41,6 +41,33 @@ test("ban numbers go on after the greatest ever given, though its ban is forgott
   assert.equal(decision?.kind === "ban" && decision.id, 42);
 });
 
+const small = parsePolicy({ limits: { agent: { subjectsPerMinute: 2, subjectsPerDay: 2 } } }, "p");
+const oneFailure = { tenant: "default", host: "h1", jail: "sshd", count: 1 };
+
+test("a lifted quarantine stays lifted after a restart: the flood before it no longer counts", () => {
+  const flood = ["192.0.2.1", "192.0.2.2"].map((net) => ({ ...oneFailure, weight: "fleet" as const, atMs: 1000, net }));
+  const again = (liftedAtMs: number | null) => {
+    const quarantines = [{ tenant: "default", host: "h1", on: false, liftedAtMs }];
+    const judge = createJudge(small, {
+      memory: { ...new Ledger().memory(), quarantines, failures: flood },
+      nowMs: 3000,
+    });
+    return judge.apply({ ...oneFailure, kind: "failure", atMs: 3000, address: "192.0.2.3" }, 3000).weight;
+  };
+  assert.deepEqual([again(2000), again(null)], ["fleet", "quarantined"]);
+});
+
+test("failures under a fleet allow lend no vote after a restart either", () => {
+  const tenants = [{ kind: "tenant", tenant: "a", trust: "vote", createdAtMs: Number.NEGATIVE_INFINITY } as const];
+  const votes = (weight: "fleet" | "tenant") => {
+    const failures = [{ ...oneFailure, tenant: "a", count: 2, weight, atMs: 1000, net: "192.0.2.1" }];
+    const judge = createJudge(defaultPolicy, { memory: { ...new Ledger().memory(), tenants, failures }, nowMs: 2000 });
+    const fact = { ...oneFailure, kind: "failure", tenant: "a", atMs: 2000, address: "192.0.2.1" } as const;
+    return judge.apply(fact, 2000).decisions.map((decision) => decision.kind === "ban" && decision.vote);
+  };
+  assert.deepEqual([votes("fleet"), votes("tenant")], [[true], [false]]);
+});
+
 test("a ban that ended while the coordinator was down expires at its own time", () => {
   const judge = createJudge(parsePolicy(null, "p"));
   const ledger = new Ledger();

@@ -65,6 +65,11 @@ test("a vote lifted as a mistake, or allowed by its tenant, is gone", () => {
   assert.deepEqual([after(mistake), after(allowed), after(admin)], [0, 0, 1]);
 });
 
+test("a tenant that may no longer vote takes its vote with it", () => {
+  const promoted = event(3, "tenant", { tenant: "a", trust: "full" });
+  assert.deepEqual(fleetOf(tell([...voters, by("a", 1), by("b", 2), promoted, by("c", 4)])), []);
+});
+
 test("no fleet ban by votes while one stands", () => {
   const votes = [by("a", 1), by("b", 1)];
   const told = tell([...voters, ...votes, incident(2, address), by("c", 3)]);
