@@ -1,16 +1,16 @@
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { AgentStatus } from "../../agent/status.ts";
+import pg from "pg";
 import { openBridge } from "./http-bridge.ts";
-import { openNetwork, type TestHost, type TestNetwork } from "./namespaces.ts";
-import { type Program, runProgram, startProgram } from "./program.ts";
+import { type LiveHost, type LiveHostOptions, makeLiveHost } from "./live-host.ts";
+import { openNetwork, type TestNetwork } from "./namespaces.ts";
+import { type Program, startProgram } from "./program.ts";
 import { waitFor } from "./wait-for.ts";
 
-const builtIn = fileURLToPath(new URL("../../agent/settings/built-in", import.meta.url));
-const agentMain = "agent/main.ts";
+export type { LiveHost } from "./live-host.ts";
+
 const serverMain = "server/main.ts";
 
 /**
@@ -31,43 +31,35 @@ export type LiveFleet = AsyncDisposable &
     /** One request to the API; throws on any answer but 2xx. */
     api<T>(method: string, path: string, body?: unknown): Promise<T>;
     startCoordinator(): Promise<void>;
+    /** One statement straight to the coordinator's PostgreSQL. */
+    query<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+    /** The process id of the coordinator's own PostgreSQL or nats-server; undefined when it does not run. */
+    childPid(child: "postgres" | "nats"): number | undefined;
   }>;
 
-export type LiveHost = Readonly<{
-  name: string;
-  /** Its namespace; null without root. */
-  place: TestHost | null;
-  logFile: string;
-  agent(): Program;
-  start(): void;
-  append(...lines: readonly string[]): void;
-  status(): Promise<AgentStatus>;
-}>;
-
-export type LiveFleetOptions = Readonly<{
-  hosts: number;
-  /** Use namespaces; needs root. */
-  namespaces: boolean;
-  /** `jail.local` of every host, with `LOGFILE` in place of its log. */
-  jailLocal?: string;
-  /** More lines of agent.yaml. */
-  agentYaml?: string;
-  /** Where the dashboard is to be found on this machine; port 0 = any. */
-  httpPort?: number;
-  serverArgs?: readonly string[];
-}>;
-
-const defaultJail = "[sshd]\nenabled = true\nbackend = polling\nlogpath = LOGFILE\nmaxretry = 50\n";
+export type LiveFleetOptions = LiveHostOptions &
+  Readonly<{
+    hosts: number;
+    /** Use namespaces; needs root. */
+    namespaces: boolean;
+    /** Where the dashboard is to be found on this machine; port 0 = any. */
+    httpPort?: number;
+    serverArgs?: readonly string[];
+  }>;
 
 export async function openLiveFleet(options: LiveFleetOptions): Promise<LiveFleet> {
   await using opened = new AsyncDisposableStack();
   const workDir = mkdtempSync(join(tmpdir(), "fleet2ban-live-"));
-  opened.defer(() => rmSync(workDir, { recursive: true, force: true }));
+  // `FLEET2BAN_TEST_KEEP=1` leaves logs and state for whoever looks why a test failed.
+  if (process.env.FLEET2BAN_TEST_KEEP === undefined) {
+    opened.defer(() => rmSync(workDir, { recursive: true, force: true }));
+  }
+  const dataDir = join(workDir, "coordinator");
+  opened.use(killLeftOver(dataDir));
   const network = options.namespaces
     ? opened.adopt(openNetwork(options.hosts + 1), (each) => each[Symbol.dispose]())
     : null;
   const home = network?.hosts[options.hosts] ?? null;
-  const dataDir = join(workDir, "coordinator");
   const [busPort, httpPort] = home === null ? await freePorts(2) : [4222, 8080];
   const address = home?.ipv4 ?? "127.0.0.1";
   const innerUrl = `http://${address}:${httpPort}`;
@@ -103,17 +95,20 @@ export async function openLiveFleet(options: LiveFleetOptions): Promise<LiveFlee
     return (response.status === 204 ? undefined : await response.json()) as T;
   }
 
-  const hosts: LiveHost[] = [];
-  for (let index = 0; index < options.hosts; index += 1) {
-    const place = network?.hosts[index] ?? null;
-    const name = `host${index + 1}`;
-    const { token: enrollment } = await api<{ token: string }>("POST", "/enrollment-tokens", { host: name });
-    const host = await makeHost(name, place, join(workDir, name), enrollment, options);
-    opened.defer(() => host.agent()[Symbol.asyncDispose]());
-    hosts.push(host);
-  }
+  const hosts = Array.from({ length: options.hosts }, (_, index) =>
+    makeLiveHost(`host${index + 1}`, network?.hosts[index] ?? null, workDir, options),
+  );
   await Promise.all(
-    hosts.map((host) => waitFor(async () => (await host.status()).fleet?.inSync, `${host.name} to be in step`, 30_000)),
+    hosts.map(async (host) => {
+      const { token: enrollment } = await api<{ token: string }>("POST", "/enrollment-tokens", { host: host.name });
+      const { code, stderr } = await host.run("enroll", enrollment);
+      if (code !== 0) throw new Error(`${host.name} could not enrol: ${stderr}`);
+      host.start();
+      opened.defer(() => host.agent()[Symbol.asyncDispose]());
+    }),
+  );
+  await Promise.all(
+    hosts.map((host) => waitFor(async () => (await host.status()).fleet?.inSync, `${host.name} to be in step`, 60_000)),
   );
   const closing = opened.move();
   return {
@@ -125,58 +120,67 @@ export async function openLiveFleet(options: LiveFleetOptions): Promise<LiveFlee
       if (program === undefined) throw new Error("the coordinator was not started");
       return program;
     },
+    query: (sql, values) =>
+      waitFor(() => queryDatabase<never>(dataDir, sql, values).catch(databaseAway), "the database's answer", 60_000),
+    childPid: (child) => childPid(dataDir, child),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   };
 }
 
-async function makeHost(
-  name: string,
-  place: TestHost | null,
-  folder: string,
-  enrollment: string,
-  options: LiveFleetOptions,
-): Promise<LiveHost> {
-  const logFile = join(folder, "auth.log");
-  const configDir = join(folder, "fail2ban");
-  const config = join(folder, "agent.yaml");
-  mkdirSync(folder);
-  cpSync(builtIn, configDir, { recursive: true });
-  writeFileSync(join(configDir, "jail.local"), (options.jailLocal ?? defaultJail).replaceAll("LOGFILE", logFile));
-  writeFileSync(logFile, "");
-  const lines = [
-    `stateDir: ${join(folder, "state")}`,
-    `credentials: ${join(folder, "credentials.json")}`,
-    `configDir: ${configDir}`,
-    `firewall: ${place === null ? "observe" : "nftables"}`,
-    options.agentYaml ?? "",
-  ];
-  writeFileSync(config, `${lines.join("\n")}\n`);
-  const prefix = place?.prefix ?? [];
-  const enrolled = await runProgram(agentMain, ["enroll", enrollment, "--config", config], { prefix });
-  if (enrolled.code !== 0) throw new Error(`${name} could not enrol: ${enrolled.stderr}`);
-  const launch = () =>
-    startProgram(agentMain, ["run", "--config", config], { prefix, errorLog: join(folder, "agent.log") });
-  let agent = launch();
+async function queryDatabase<Row extends object>(
+  dataDir: string,
+  sql: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  const password = readFileSync(join(dataDir, "postgres-password"), "utf8").trim();
+  const host = join(dataDir, "postgres");
+  const client = new pg.Client({ user: "fleet2ban", database: "fleet2ban", password, host });
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return (await client.query<Row>(sql, [...values])).rows;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Not yet, or not again: it was killed and recovers. */
+function databaseAway(error: unknown): undefined {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (["ENOENT", "ECONNREFUSED", "ECONNRESET", "57P01", "57P02", "57P03"].includes(String(code))) return undefined;
+  throw error;
+}
+
+const pidFiles = { postgres: "postgres/cluster/postmaster.pid", nats: "nats/nats.pid" } as const;
+
+/** By its pid file, if that process really runs with this data directory. */
+function childPid(dataDir: string, child: keyof typeof pidFiles): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(dataDir, pidFiles[child]), "utf8").split("\n")[0]);
+    return pid > 1 && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(dataDir) ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** PostgreSQL and nats-server outlive a coordinator that was killed; they must not outlive the test. */
+function killLeftOver(dataDir: string): Disposable {
+  const kill = () => {
+    for (const child of ["postgres", "nats"] as const) {
+      const pid = childPid(dataDir, child);
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
+    }
+  };
+  process.on("exit", kill);
   return {
-    name,
-    place,
-    logFile,
-    agent: () => agent,
-    start: () => {
-      agent = launch();
-    },
-    append: (...texts) => appendFileSync(logFile, texts.map((text) => `${text}\n`).join("")),
-    async status() {
-      for (;;) {
-        const { code, stdout } = await runProgram(agentMain, ["status", "--json", "--config", config], { prefix });
-        if (code === 0) return JSON.parse(stdout) as AgentStatus;
-        await waitFor(() => true, "the agent's next answer");
-      }
+    [Symbol.dispose]() {
+      process.off("exit", kill);
+      kill();
     },
   };
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

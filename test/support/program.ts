@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { waitFor } from "./wait-for.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+/** What tests start is removed in `exit` handlers, and a test file that took too long is ended with this signal. */
+if (process.env.NODE_TEST_CONTEXT !== undefined) process.once("SIGTERM", () => process.exit(143));
 
 /** One of our programs as a user runs it: a process of its own, with its output kept. */
 export type Program = AsyncDisposable &
@@ -14,6 +16,8 @@ export type Program = AsyncDisposable &
     /** Resolves with the first line of standard output that matches. */
     line(pattern: RegExp, deadlineMs?: number): Promise<RegExpExecArray>;
     signal(name: NodeJS.Signals): void;
+    /** The exit code or signal when it has ended, undefined while it runs. */
+    ending(): number | string | undefined;
     /** The exit code, or the signal's name. */
     ended: Promise<number | string>;
   }>;
@@ -48,8 +52,9 @@ export function startProgram(file: string, args: readonly string[], options: Pro
     child.on("close", (code, signal) => resolve(code ?? signal ?? "unknown"));
   });
   const pid = child.pid ?? 0;
+  const ending = () => child.exitCode ?? child.signalCode ?? undefined;
   const signal = (signalName: NodeJS.Signals) => {
-    if (child.exitCode === null && child.signalCode === null) child.kill(signalName);
+    if (ending() === undefined) child.kill(signalName);
   };
   // Nothing that a test started outlives it, however it ends.
   const kill = () => signal("SIGKILL");
@@ -57,17 +62,14 @@ export function startProgram(file: string, args: readonly string[], options: Pro
   void ended.then(() => process.off("exit", kill));
   return {
     pid,
+    ending,
     stdout: () => stdout,
     stderr: () => stderr,
     async line(pattern, deadlineMs = 60_000) {
       const found = () => {
         const match = pattern.exec(stdout);
-        if (match === null && (child.exitCode !== null || child.signalCode !== null)) {
-          throw new Error(
-            `${file} ended (${child.exitCode ?? child.signalCode}) before it said ${pattern}:\n${stderr.slice(-2000)}`,
-          );
-        }
-        return match ?? undefined;
+        if (match !== null || ending() === undefined) return match ?? undefined;
+        throw new Error(`${file} ended (${ending()}) before it said ${pattern}:\n${stderr.slice(-2000)}`);
       };
       return await waitFor(found, `${file} to say ${pattern}`, deadlineMs);
     },
