@@ -19,17 +19,21 @@ export type TestNats = AsyncDisposable &
   Readonly<{ dataDir: string; keys: BusKeys; account: Account; server: NatsServer; address: BusAddress }>;
 
 /** A real nats-server on free ports with keys of its own; gone, files included, when the test is over, however it ends. */
-export async function startTestNats(dataDir = mkdtempSync(join(tmpdir(), "fleet2ban-nats-"))): Promise<TestNats> {
+export async function startTestNats(onViolation?: (publicKey: string) => void): Promise<TestNats> {
+  const dataDir = mkdtempSync(join(tmpdir(), "fleet2ban-nats-"));
   const keys = loadBusKeys(dataDir);
   const account = new Account(keys, new Map(), Date.now());
   const { dir, config } = managedNats({ dataDir, host: "127.0.0.1", tls: null, websocket: null }, keys, account);
   const listen = { host: "127.0.0.1", port: 0 };
-  const server = await startNatsServer({ dir, config, listen, log: testLog });
+  const server = await startNatsServer({ dir, config, listen, log: testLog, onViolation });
   const killOnExit = () => {
     const pid = server.pid();
     if (pid !== undefined) process.kill(pid, "SIGKILL");
   };
   process.once("exit", killOnExit);
+  // The test runner ends a file that takes too long with this; without a handler nothing of ours would run.
+  const exitOnSignal = () => process.exit(143);
+  process.once("SIGTERM", exitOnSignal);
   return {
     dataDir,
     keys,
@@ -38,6 +42,7 @@ export async function startTestNats(dataDir = mkdtempSync(join(tmpdir(), "fleet2
     address: { url: server.url, ca: null },
     async [Symbol.asyncDispose]() {
       process.off("exit", killOnExit);
+      process.off("SIGTERM", exitOnSignal);
       await server.stop();
       rmSync(dataDir, { recursive: true, force: true });
     },

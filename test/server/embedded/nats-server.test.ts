@@ -11,7 +11,7 @@ import { managedNats } from "../../../server/bus/managed-nats.ts";
 import { forwardLines } from "../../../server/embedded/nats-log.ts";
 import { findNatsServer, hasKnownHoles } from "../../../server/embedded/nats-program.ts";
 import { startNatsServer } from "../../../server/embedded/nats-server.ts";
-import { startTestNats, testLog, until } from "../../support/nats.ts";
+import { connectAgent, startTestNats, testLog, until } from "../../support/nats.ts";
 
 let dataDir = "";
 before(() => {
@@ -134,6 +134,18 @@ test("versions with published holes are known", () => {
     [3, 0, 0],
   ].map(hasKnownHoles);
   assert.deepEqual(verdicts, [true, true, false, true, false, true, false, false]);
+});
+
+test("who tries what his credentials forbid is named", async () => {
+  const offenders = new Set<string>();
+  await using nats = await startTestNats((publicKey) => offenders.add(publicKey));
+  await using mallory = await connectAgent(nats, "mallory");
+  mallory.connection.publish("f2b.v1.bans.t", "x");
+  await until(() => offenders.size > 0, "the publisher is named");
+  assert.deepEqual([...offenders], [mallory.nkey.publicKey]);
+  offenders.clear();
+  mallory.connection.subscribe("f2b.v1.fail.>", { callback: () => undefined });
+  await until(() => offenders.size > 0, "the subscriber is named");
 });
 
 test("a flood of complaints in the server's log is cut, and every offender is still named", async () => {
