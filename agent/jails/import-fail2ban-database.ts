@@ -7,8 +7,8 @@ import type { StoredBan } from "./restore-ban.ts";
 
 export type ImportedBan = StoredBan & Readonly<{ jail: string }>;
 export type ImportedHistory = BanHistory & Readonly<{ jail: string; id: string }>;
-/** How far fail2ban has read a log; `firstLineMd5` tells whether it is still the same file. */
-export type ImportedPosition = Readonly<{ jail: string; path: string; firstLineMd5: string; offset: number }>;
+/** How far fail2ban has read a log; `firstLineHash` tells whether it is still the same file. */
+export type ImportedPosition = Readonly<{ jail: string; path: string; firstLineHash: string; offset: number }>;
 
 export type Fail2banDatabase = Readonly<{
   /** Bans that have not ended. */
@@ -67,7 +67,7 @@ export function readFail2banDatabase(path: string, nowMs: number): Fail2banDatab
     positions: readable.map(({ data }) => ({
       jail: data.jail,
       path: data.path,
-      firstLineMd5: data.firstlinemd5,
+      firstLineHash: data.firstlinemd5,
       offset: data.lastfilepos,
     })),
     unreadable: unreadable + positions.length - readable.length,
