@@ -38,7 +38,7 @@ const cases: readonly { attacker: string; host: "ipv4" | "ipv6"; ban: ElementNam
 /** Every backend that enforces must pass these with real packets between namespaces. */
 export function testBackend(tested: Tested): void {
   const skip = namespacesMissing(...tested.programs);
-  const rule = (name: string, body: (world: World, context: TestContext) => Promise<void>) =>
+  const rule = (name: string, body: (world: World, context: TestContext) => Promise<void>): void => {
     test(`${tested.name}: ${name}`, { skip, timeout: 120_000 }, async (context) => {
       using network = openNetwork(2);
       const [host] = network.hosts;
@@ -51,6 +51,7 @@ export function testBackend(tested: Tested): void {
       await firewall.open(setup);
       await body({ firewall, host, attacker, reopen: await tested.open(host.run) }, context);
     });
+  };
 
   for (const each of cases.filter(({ ban }) => tested.ports || ban.ports === null)) {
     rule(`a ban of ${elementKey(each.ban)} stops new and established connections until it is lifted`, async (world) => {
