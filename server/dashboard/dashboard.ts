@@ -1,25 +1,70 @@
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { getConnInfo } from "@hono/node-server/conninfo";
 import { type Context, Hono } from "hono";
-import { getCookie, setCookie } from "hono/cookie";
+import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { secureHeaders } from "hono/secure-headers";
-import type { Desk, Principal } from "../desk/desk.ts";
-import { overview } from "./overview.ts";
-import { loginPage, page } from "./page.ts";
-import { createSessions } from "./session.ts";
+import { formatAddress, parseAddress } from "../../shared/address.ts";
+import type { Desk } from "../desk/desk.ts";
+import { type AddressLookup, noLookup } from "./address-lookup.ts";
+import { serveAssets } from "./assets.ts";
+import { liveStream } from "./live-stream.ts";
+import { loginPage } from "./login.ts";
+import { addressPages } from "./pages/address.ts";
+import { auditPages } from "./pages/audit.ts";
+import { banPages } from "./pages/bans.ts";
+import { enrollPages } from "./pages/enroll.ts";
+import { heldPages } from "./pages/held.ts";
+import { hostPages } from "./pages/hosts.ts";
+import { listPages } from "./pages/lists.ts";
+import { overviewPages } from "./pages/overview.ts";
+import { policyPages } from "./pages/policy.ts";
+import { tenantPages } from "./pages/tenants.ts";
+import { tokenPages } from "./pages/tokens.ts";
+import { unbanPages } from "./pages/unban.ts";
+import { isSameOrigin } from "./same-origin.ts";
+import { selfCheck } from "./self-check.ts";
+import { cookieName, servePages } from "./serve-pages.ts";
+import { createSessions, type Sessions } from "./session.ts";
 
-const cookieName = "f2b_session";
+export type DashboardOptions = Readonly<{
+  /** The page on which anybody may see whether they are banned; null = there is none. `contact`: whom to ask. */
+  selfCheck: Readonly<{ contact: string }> | null;
+  /** A proxy in front of us says in its headers who the visitor is. Never true without one: visitors would say it. */
+  isBehindProxy: boolean;
+  lookup: AddressLookup;
+  /** Errors nobody expected, for the log. */
+  report: (error: unknown) => void;
+}>;
+
+export type DashboardParts = DashboardOptions &
+  Readonly<{
+    desk: Desk;
+    sessions: Sessions;
+    now: () => number;
+    /** The visitor's own address; null when there is no connection to read it from. */
+    addressOf: (context: Context) => string | null;
+  }>;
+
+const defaults: DashboardOptions = {
+  selfCheck: { contact: "the people who run this server" },
+  isBehindProxy: false,
+  lookup: noLookup,
+  report: () => undefined,
+};
+
+const everyPage = [
+  ...[overviewPages, banPages, unbanPages, addressPages, hostPages, enrollPages, tenantPages],
+  ...[listPages, heldPages, policyPages, auditPages, tokenPages],
+];
 
 /**
  * The pages. They hold no state but logins and ask only the desk. Everything is served from here: no page loads
  * anything from anywhere else, and the content policy forbids it.
  */
-export function createDashboard(desk: Desk, now: () => number): Hono {
+export function createDashboard(desk: Desk, now: () => number, options: Partial<DashboardOptions> = {}): Hono {
+  const chosen = { ...defaults, ...options };
+  const addressOf = (context: Context) => visitorAddress(context, chosen.isBehindProxy);
+  const parts = { ...chosen, desk, now, sessions: createSessions(), addressOf };
   const app = new Hono();
-  const sessions = createSessions();
-  const style = readFileSync(new URL("./assets/style.css", import.meta.url), "utf8");
-  const htmx = readFileSync(fileURLToPath(import.meta.resolve("htmx.org/dist/htmx.min.js")), "utf8");
-
   app.use(
     "*",
     secureHeaders({
@@ -33,42 +78,55 @@ export function createDashboard(desk: Desk, now: () => number): Hono {
         frameAncestors: ["'none'"],
         baseUri: ["'none'"],
       },
-      referrerPolicy: "no-referrer",
+      // Not `no-referrer`: with it browsers hide the origin of our own forms, too.
+      referrerPolicy: "same-origin",
     }),
   );
-  app.get("/assets/style.css", (context) => context.body(style, 200, { "content-type": "text/css; charset=utf-8" }));
-  app.get("/assets/htmx.js", (context) =>
-    context.body(htmx, 200, { "content-type": "text/javascript; charset=utf-8" }),
-  );
+  serveAssets(app);
+  serveLogin(app, parts);
+  if (chosen.selfCheck !== null) selfCheck(app, parts, chosen.selfCheck.contact);
+  const pages = servePages(app, parts);
+  for (const add of everyPage) add(pages);
+  liveStream(app, parts);
+  return app;
+}
 
-  async function principalOf(context: Context): Promise<Principal | undefined> {
-    const token = sessions.tokenOf(getCookie(context, cookieName) ?? "", now());
-    return token === undefined ? undefined : await desk.principalOf(token);
-  }
-
-  app.get("/", async (context) => {
-    const principal = await principalOf(context);
-    if (principal === undefined) return context.html(loginPage(null), 200);
-    return context.html(page("Overview", principal, await overview(desk, principal, now())));
-  });
-  app.get("/fragments/overview", async (context) => {
-    const principal = await principalOf(context);
-    if (principal === undefined) return context.body(null, 401, { "hx-refresh": "true" });
-    return context.html(await overview(desk, principal, now()));
-  });
+function serveLogin(app: Hono, { desk, sessions, now, isBehindProxy }: DashboardParts): void {
   app.post("/login", async (context) => {
+    context.header("cache-control", "no-store");
+    if (!isSameOrigin(context.req.raw.headers)) return context.html(loginPage("Please log in on this page."), 403);
     const form = await context.req.parseBody();
     const token = typeof form.token === "string" ? form.token.trim() : "";
     const principal = token === "" ? undefined : await desk.principalOf(token);
     if (principal === undefined) return context.html(loginPage("This token is unknown, expired or revoked."), 401);
-    const secure = new URL(context.req.url).protocol === "https:";
-    const id = sessions.open(token, now());
+    const forwarded = isBehindProxy ? context.req.header("x-forwarded-proto") : undefined;
+    const secure = new URL(context.req.url).protocol === "https:" || forwarded === "https";
+    const { id } = sessions.open(token, now());
     setCookie(context, cookieName, id, { httpOnly: true, sameSite: "Strict", path: "/", secure });
     return context.redirect("/", 303);
   });
   app.post("/logout", (context) => {
-    sessions.close(getCookie(context, cookieName) ?? "");
+    if (isSameOrigin(context.req.raw.headers)) {
+      sessions.close(getCookie(context, cookieName) ?? "");
+      deleteCookie(context, cookieName, { path: "/" });
+    }
     return context.redirect("/", 303);
   });
-  return app;
+}
+
+/** The proxy appends the address it saw: only the last one is its word. */
+function visitorAddress(context: Context, isBehindProxy: boolean): string | null {
+  const forwarded = isBehindProxy ? context.req.header("x-forwarded-for")?.split(",").at(-1)?.trim() : undefined;
+  const seen = forwarded ?? connectionAddress(context) ?? "";
+  const address = parseAddress(seen);
+  return address === undefined ? null : formatAddress(address);
+}
+
+function connectionAddress(context: Context): string | undefined {
+  try {
+    return getConnInfo(context).remote.address;
+  } catch {
+    // Asked without a connection, as tests of a handler do.
+    return undefined;
+  }
 }

@@ -1,0 +1,152 @@
+import { html } from "hono/html";
+import type { BanView, FailureView, FleetStatus, HostView, Principal } from "../../desk/desk.ts";
+import type { StatsView } from "../../desk/desk-views.ts";
+import { attacksChart } from "../parts/attacks-chart.ts";
+import { banCells, banColumns, netLink } from "../parts/ban-cells.ts";
+import { type Figure, figures } from "../parts/figure.ts";
+import { type Html, nothing } from "../parts/html.ts";
+import { live } from "../parts/live.ts";
+import { bars } from "../parts/meter.ts";
+import { count, table } from "../parts/table.ts";
+import { ago } from "../parts/time.ts";
+import { may, type Page, type Pages, type Visit } from "../visit.ts";
+
+/** Latest rows of each kind: a glance; the pages behind have the rest. */
+const rowsMax = 8;
+
+export function overviewPages(pages: Pages): void {
+  pages.get("/", "look", show);
+}
+
+async function show(visit: Visit): Promise<Page> {
+  const { desk, principal } = visit;
+  const [status, stats, bans, troubled, failures] = await Promise.all([
+    desk.status(principal),
+    desk.stats(principal),
+    desk.bans(principal, { limit: rowsMax, active: true }),
+    desk.hosts(principal, { limit: rowsMax, troubled: true }),
+    desk.recentFailures(principal, rowsMax),
+  ]);
+  const parts = html`<h1>Overview</h1>
+${status.degraded.map((sentence) => html`<p class="problem" role="alert">${sentence}</p>`)}
+${headline(status, stats, principal)}
+<div class="columns">
+  <section class="card"><h2>Attacks per minute, last hour, by jail</h2>${attacksChart(stats.attacksPerMinute, visit.nowMs)}</section>
+  <section class="card"><h2>Standing bans by level</h2>${levels(stats.bansByLevel)}</section>
+</div>
+${hostTrouble(troubled.items, status)}
+${latestBans(visit, bans.items)}
+${latestFailures(visit, failures)}`;
+  return { title: "Overview", content: live(visit, parts) };
+}
+
+function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsView, principal: Principal): Html {
+  const { falsePositives, latency, held } = stats;
+  const rate = falsePositives.bans === 0 ? "–" : `${(falsePositives.rate * 100).toFixed(1)} %`;
+  const all: Figure[] = [
+    {
+      name: "False positives",
+      value: rate,
+      note:
+        falsePositives.bans === 0
+          ? "no bans in 7 days"
+          : `${count(falsePositives.lifted)} of ${count(falsePositives.bans)} bans in 7 days lifted within a day`,
+      mood: falsePositives.rate > 0.02 ? "bad" : "plain",
+    },
+    {
+      name: "Standing bans",
+      value: count(bans.active),
+      note: `${count(failuresLastHour)} failures in the last hour`,
+      href: "/bans",
+    },
+    {
+      name: "Hosts connected",
+      value: `${count(hosts.connected)} of ${count(hosts.total)}`,
+      note: `${hosts.lagging} behind, ${hosts.notEnforcing} not enforcing`,
+      href: "/hosts",
+      mood: hosts.connected < hosts.total || hosts.lagging > 0 ? "bad" : "plain",
+    },
+    {
+      name: "Log line to enforced",
+      value: latency === null ? "–" : seconds(latency.p50Ms),
+      note:
+        latency === null
+          ? "no ban reached a host yet"
+          : `p99 ${seconds(latency.p99Ms)}, ${count(latency.samples)} bans`,
+    },
+    {
+      name: "Held for an admin",
+      value: count(held),
+      note: stats.brake === "holding" ? "the brake is holding" : "the brake is open",
+      mood: held > 0 ? "bad" : "plain",
+      ...(may(principal, "held") ? { href: "/held" } : {}),
+    },
+  ];
+  return figures(all);
+}
+
+function seconds(spanMs: number): string {
+  return spanMs < 1000 ? `${Math.round(spanMs)} ms` : `${(spanMs / 1000).toFixed(1)} s`;
+}
+
+function levels(byLevel: Readonly<Record<string, number>>): Html {
+  const names = Object.keys(byLevel).toSorted();
+  if (names.length === 0) return html`<p class="empty">Nobody is banned.</p>`;
+  return bars(
+    names.map((name) => ({ name: name === "manual" ? "by hand" : `level ${name}`, value: byLevel[name] ?? 0 })),
+  );
+}
+
+function hostTrouble(hosts: readonly HostView[], { hosts: { total } }: FleetStatus): Html {
+  if (total === 0) {
+    return html`<section class="card"><h2>Hosts</h2><p class="empty">No hosts yet. <a href="/hosts">Make an enrolment token</a> and run one command on each host; it appears here within a minute.</p></section>`;
+  }
+  if (hosts.length === 0) return nothing;
+  const rows = hosts.map((host) => ({
+    id: `host-${host.host}`,
+    cells: [`${host.tenant}/${host.host}`, trouble(host)],
+  }));
+  const columns = [{ name: "Host" }, { name: "Trouble", kind: "wide" }] as const;
+  return html`<section class="card"><h2>Hosts in trouble</h2>${table(columns, rows, { caption: "Hosts in trouble", empty: nothing })}</section>`;
+}
+
+function trouble(host: HostView): string {
+  const sentences = [
+    host.state === "quarantined" ? "quarantined: its failures are evidence only" : "",
+    host.connected ? "" : "away",
+    host.enforcing === false ? "does not enforce" : "",
+    host.behind !== null && host.behind > 0 ? `${host.behind} orders behind` : "",
+    ...host.problems,
+  ];
+  return sentences.filter((sentence) => sentence !== "").join("; ");
+}
+
+function latestBans({ nowMs }: Visit, bans: readonly BanView[]): Html {
+  const rows = bans.map((ban) => ({ id: `ban-${ban.id}`, cells: banCells(ban, nowMs) }));
+  const shown = table(banColumns, rows, { caption: "Latest bans", empty: "Nobody is banned." });
+  return html`<section class="card"><h2>Latest bans</h2>${shown}</section>`;
+}
+
+function latestFailures({ nowMs }: Visit, failures: readonly FailureView[]): Html {
+  const rows = failures.map((failure) => ({
+    id: `failure-${failure.tenant}-${failure.host}-${failure.jail}-${failure.address}-${failure.atMs}`,
+    cells: [
+      ago(failure.atMs, nowMs),
+      netLink(failure.address),
+      failure.jail,
+      `${failure.tenant}/${failure.host}`,
+      count(failure.count),
+    ],
+  }));
+  const columns = [
+    { name: "When" },
+    { name: "Address" },
+    { name: "Jail" },
+    { name: "Host" },
+    { name: "Lines", kind: "number" },
+  ] as const;
+  return html`<section class="card"><h2>Latest failures</h2>${table(columns, rows, {
+    caption: "Latest failures",
+    empty: "No host has reported a failure yet. Hosts report as soon as a jail's filter matches a line of its log.",
+  })}</section>`;
+}

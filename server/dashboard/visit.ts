@@ -1,0 +1,58 @@
+import type { Desk, Principal, Role } from "../desk/desk.ts";
+import { mayAct } from "../desk/desk.ts";
+import type { AddressLookup } from "./address-lookup.ts";
+import type { Form } from "./parts/form.ts";
+import type { Html } from "./parts/html.ts";
+
+/** One look at a page: who looks, when, and whom the page may ask. */
+export type Visit = Readonly<{
+  desk: Desk;
+  principal: Principal;
+  /** For every form on the page. */
+  formToken: string;
+  nowMs: number;
+  path: string;
+  query: URLSearchParams;
+  lookup: AddressLookup;
+}>;
+
+export type Page = Readonly<{ title: string; content: Html }>;
+/** What a form leads to: another page with a sentence about what was done, or a page shown at once. */
+export type Next = Readonly<{ to: string; notice: string }> | Page;
+
+/** What people do here, and the least role that may: what a role may not do is not offered, and refused. */
+export const least = {
+  look: "viewer",
+  unban: "support",
+  ban: "operator",
+  allow: "operator",
+  enroll: "operator",
+  held: "operator",
+  hosts: "operator",
+  revoke: "admin",
+  policy: "admin",
+  audit: "admin",
+  never: "admin",
+  tenants: "admin",
+  tokens: "admin",
+} as const satisfies Readonly<Record<string, Role>>;
+export type Act = keyof typeof least;
+
+/** Acts whose effect knows no tenant: a tenant's own admin has no say in them. */
+const ofWholeFleet: ReadonlySet<Act> = new Set(["never", "tenants", "policy", "held", "audit"]);
+
+export function may(principal: Principal, act: Act): boolean {
+  return mayAct(principal, least[act]) && (principal.tenant === null || !ofWholeFleet.has(act));
+}
+
+/** Where pages register themselves. */
+export type Pages = Readonly<{
+  get(path: string, act: Act, show: (visit: Visit) => Promise<Page>): void;
+  /** @param again  the page to show when the world refused, with the sentence that says why */
+  post(
+    path: string,
+    act: Act,
+    run: (visit: Visit, form: Form) => Promise<Next>,
+    again: (visit: Visit, form: Form) => Promise<Page>,
+  ): void;
+}>;
