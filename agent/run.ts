@@ -31,6 +31,7 @@ export type Agent = AsyncDisposable & Readonly<{ status(): AgentStatus }>;
 /** This host's own addresses change, and an admin's session begins and ends. */
 const protectEveryMs = minuteMs;
 const refreshTimeoutMs = 5 * secondMs;
+const countersEveryMs = 30 * secondMs;
 const purgeEveryMs = 10 * minuteMs;
 
 /**
@@ -101,6 +102,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   opened.use(repeat(secondMs, () => tick({ enforcer, effects, jails, now })));
   opened.use(repeat(protectEveryMs, () => void protectAgain()));
   opened.use(repeat(protectEveryMs, () => void refreshNames(jails, now())));
+  opened.use(repeat(countersEveryMs, () => void enforcer.readCounters()));
   opened.use(repeat(purgeEveryMs, () => store.purge(now())));
   const status = () => statusOf({ config, jails, actions, enforcer, reasons, fleet, watch, problems: problems() });
   const parts = { jails, effects, enforcer, status, now };

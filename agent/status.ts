@@ -45,6 +45,7 @@ export function statusOf(parts: StatusParts) {
       elements: enforcer.size,
       refused: enforcer.state.refused,
       heals: enforcer.state.heals,
+      stopped: enforcer.stopped,
       reasons: parts.reasons,
     },
     fleet: fleet === undefined ? null : fleetStatus(fleet.state()),

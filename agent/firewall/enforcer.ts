@@ -30,6 +30,7 @@ export class Enforcer {
   readonly #queue: FirewallQueue;
   readonly #deadMan: DeadManSwitch | undefined;
   #protection: Protection;
+  readonly #stopped = new Map<string, Counter>();
   #isOpen = false;
   /** The last time `expire` was told: exact to the second, which is all the dead man's switch needs. */
   #nowMs = 0;
@@ -131,8 +132,18 @@ export class Enforcer {
     return ids.length;
   }
 
-  counters(): Promise<readonly Counter[]> {
-    return this.#parts.backend.counters();
+  /** What the firewall has stopped since this agent started, by list; as of the last `readCounters`. */
+  get stopped(): readonly Counter[] {
+    return [...this.#stopped.values()];
+  }
+
+  /** To be called now and then: reads what was stopped since the last time. */
+  async readCounters(): Promise<void> {
+    const counters = await this.#parts.backend.counters().catch(() => []);
+    for (const { name, packets, bytes } of counters) {
+      const known = this.#stopped.get(name) ?? { packets: 0, bytes: 0 };
+      this.#stopped.set(name, { name, packets: known.packets + packets, bytes: known.bytes + bytes });
+    }
   }
 
   /** Finishes what waits. The bans stay in force. */
