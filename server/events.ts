@@ -1,5 +1,24 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { BanLatency } from "./ban-latency.ts";
 import type { Logger } from "./logger.ts";
+
+/** Something that happened just now, for whoever looks on. */
+export type LiveEvent =
+  | Readonly<{
+      kind: "ban";
+      atMs: number;
+      net: string;
+      scope: string;
+      level: number | null;
+      reason: string;
+      untilMs: number | null;
+    }>
+  | Readonly<{ kind: "unban"; atMs: number; net: string; scope: string; reason: string }>
+  | Readonly<{ kind: "held" | "refused"; atMs: number; net: string; scope: string; why: string }>
+  | Readonly<{ kind: "quarantine"; atMs: number; tenant: string; host: string; why: string }>;
+
+/** Screens that look on at once; each costs a line per event. */
+const watchersMax = 1000;
 
 /**
  * One function per thing that happens: it counts (labels of few values, never an address) and logs (with the detail).
@@ -7,7 +26,7 @@ import type { Logger } from "./logger.ts";
  */
 export type Events = ReturnType<typeof createEvents>;
 
-export function createEvents(log: Logger) {
+export function createEvents(log: Logger, now: () => number = Date.now) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -17,10 +36,15 @@ export function createEvents(log: Logger) {
     labelNames: ["weight"],
     registers,
   });
-  const batches = new Counter({
-    name: "f2b_batches_total",
+  const reports = new Counter({
+    name: "f2b_reports_total",
     help: "Failure batches received, by result.",
     labelNames: ["result"],
+    registers,
+  });
+  const falsePositives = new Counter({
+    name: "f2b_fp_unbans_total",
+    help: "Bans lifted as a mistake.",
     registers,
   });
   const bans = new Counter({
@@ -53,11 +77,33 @@ export function createEvents(log: Logger) {
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
     registers,
   });
+  const enforced = new Histogram({
+    name: "f2b_ban_latency_seconds",
+    help: "From a ban to a host's word that it enforces it.",
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300],
+    registers,
+  });
+  const watchers = new Set<(event: LiveEvent) => void>();
+  const show = (event: LiveEvent): void => {
+    for (const watcher of watchers) {
+      try {
+        watcher(event);
+      } catch (error) {
+        log.warn({ err: error }, "somebody who looked on failed");
+      }
+    }
+  };
   return {
     registry,
     log,
+    latency: new BanLatency((ms) => enforced.observe(ms / 1000)),
+    /** From now on; the returned function ends it. Beyond `watchersMax` nobody more hears anything. */
+    watch(watcher: (event: LiveEvent) => void): () => void {
+      if (watchers.size < watchersMax) watchers.add(watcher);
+      return () => watchers.delete(watcher);
+    },
     batchCommitted(result: "counted" | "duplicate" | "gap"): void {
-      batches.inc({ result });
+      reports.inc({ result });
     },
     /** Lines by what became of them. */
     failuresCounted(lines: Readonly<Partial<Record<string, number>>>): void {
@@ -80,18 +126,40 @@ export function createEvents(log: Logger) {
       const reason = fields.reason.startsWith("jail ") ? "jail" : fields.reason;
       bans.inc({ scope, level: fields.level === null ? "none" : String(fields.level), reason });
       log.info({ ...fields, event: "banned" }, "banned a network");
+      const { net, level, untilMs } = fields;
+      show({ kind: "ban", atMs: now(), net, scope: fields.scope, level, reason: fields.reason, untilMs });
     },
     unbanned(fields: Readonly<{ net: string; scope: string; reason: string }>): void {
       unbans.inc({ reason: fields.reason });
+      if (fields.reason === "false-positive") falsePositives.inc();
       log.info({ ...fields, event: "unbanned" }, "lifted a ban");
+      const { net, scope, reason } = fields;
+      show({ kind: "unban", atMs: now(), net, scope, reason });
     },
     stopped(kind: "held" | "refused", fields: Readonly<{ net: string; scope: string; why: string }>): void {
       stopped.inc({ kind });
       log.warn({ ...fields, event: kind }, kind === "held" ? "held a ban for an admin" : "refused a ban");
+      const { net, scope, why } = fields;
+      show({ kind, atMs: now(), net, scope, why });
     },
     refused(reason: string, fields: object): void {
       refusals.inc({ reason });
       log.warn({ ...fields, reason, event: "refused" }, "refused a message");
+      if (reason !== "quarantined") return;
+      const { tenant = "", host = "", why = "" } = fields as Readonly<Record<string, unknown>>;
+      show({ kind: "quarantine", atMs: now(), tenant: String(tenant), host: String(host), why: String(why) });
+    },
+    /** Values by one label, read when the metrics are. */
+    gauges(name: string, help: string, label: string, read: () => Promise<Readonly<Record<string, number>>>): void {
+      new Gauge({
+        name,
+        help,
+        labelNames: [label],
+        registers,
+        async collect() {
+          for (const [value, count] of Object.entries(await read())) this.set({ [label]: value }, count);
+        },
+      });
     },
     /** A value read when the metrics are. */
     gauge(name: string, help: string, read: () => number | Promise<number>): void {

@@ -1,54 +1,30 @@
-import { dayMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
-import type { UnbanReason } from "../../shared/order.ts";
-import { addRule, banByHand, type Lifted, unbanById, unbanNet } from "../ingest/admin-acts.ts";
-import { banById, listBans, type BanView as StoredBan } from "../store/bans.ts";
+import type { Scope, UnbanReason } from "../../shared/order.ts";
+import { banByHand, type Lifted, unbanById, unbanNet } from "../ingest/admin-acts.ts";
+import { type SelfServiceRequest, unbanAsTenant } from "../ingest/self-service.ts";
+import { type BanFilter, type BanPlace, type BanSort, listBans, standingTag } from "../store/ban-lists.ts";
+import { banById, type BanView as StoredBan } from "../store/bans.ts";
 import { receiptOf } from "../store/hosts.ts";
+import { hostsBanning } from "../store/local-bans.ts";
 import { revisionOf } from "../store/orders.ts";
-import type { BanView, Desk, Principal, UnbanReceipt } from "./desk.ts";
-import { actOf, type DeskParts, pageOf, readCursor, showBan } from "./desk-parts.ts";
+import type { BanQuery, BanRequest, BanView, Desk, Principal, UnbanReceipt } from "./desk.ts";
+import { actOf, badCursor, type DeskParts, etagOf, pageOf } from "./desk-parts.ts";
+import type { ExportQuery } from "./desk-views.ts";
 import { mayChange, readScope } from "./scopes.ts";
+import { showBan } from "./show-ban.ts";
 
-/** What a tenant's own unban of a fleet ban gives: a day for its hosts, while the desk looks into it. */
-const tenantExceptionMs = dayMs;
+/** Rows read at a time while bans are exported: little enough to wait for, many enough to be quick. */
+const exportPageRows = 5000;
+/** Bans of one net shown in a dry run. */
+const dryBansMax = 1000;
+
+type BanVerbs = "bans" | "oneBan" | "ban" | "unban" | "unbanNet" | "receipt" | "exportBans";
 
 /** Bans as people see, make and lift them. */
-export function banDesk(parts: DeskParts): Pick<Desk, "bans" | "ban" | "unban" | "unbanNet" | "receipt"> {
-  const { store, writer, directory, now } = parts;
-
-  async function receiptFor(asker: Principal, ban: StoredBan): Promise<UnbanReceipt> {
-    const revision = ban.endRevision ?? ban.startRevision;
-    const receipt = await receiptOf(store, ban.scope, revision, parts.orderEpoch, asker.tenant);
-    return { net: ban.net, lifted: ban.endedMs === null ? [] : [ban.id], ...receipt };
-  }
-
-  async function receiptsOf(asker: Principal, lifted: Lifted): Promise<UnbanReceipt> {
-    const each = await Promise.all(lifted.bans.map((ban) => receiptFor(asker, ban)));
-    const waiting = new Set([...each.flatMap((receipt) => receipt.waiting), ...lifted.hosts]);
-    const total = Math.max(lifted.hosts.length, ...each.map((receipt) => receipt.total), 0);
-    return {
-      net: lifted.net,
-      lifted: lifted.bans.map((ban) => ban.id),
-      applied: Math.min(total - lifted.hosts.length, ...each.map((receipt) => receipt.applied)),
-      total,
-      waiting: [...waiting].toSorted(),
-    };
-  }
-
-  /** A fleet ban is not a tenant's to lift: its own hosts get an exception, the others stay protected. */
-  async function exceptFleetBan(asker: Principal, ban: StoredBan, reason: string): Promise<UnbanReceipt> {
-    const rule = {
-      kind: "allow",
-      net: ban.net,
-      tenant: asker.tenant,
-      reason,
-      untilMs: now() + tenantExceptionMs,
-    } as const;
-    await addRule(writer, actOf(asker, reason), rule);
-    const scope = `tenant:${asker.tenant}` as const;
-    const receipt = await receiptOf(store, scope, await revisionOf(store, scope), parts.orderEpoch, asker.tenant);
-    return { net: ban.net, lifted: [], ...receipt };
-  }
+export function banDesk(parts: DeskParts): Pick<Desk, BanVerbs> {
+  const { store, writer, directory } = parts;
+  const show = (asker: Principal) => (ban: StoredBan) => showBan(directory, asker, ban);
+  const receipts = receiptWriter(parts);
 
   async function visibleBan(asker: Principal, id: number): Promise<StoredBan> {
     const ban = await banById(store, id);
@@ -58,75 +34,151 @@ export function banDesk(parts: DeskParts): Pick<Desk, "bans" | "ban" | "unban" |
     return ban;
   }
 
-  async function dryBan(
-    asker: Principal,
-    request: Readonly<{
-      net: string;
-      scope: StoredBan["scope"];
-      banTimeMs: number | null;
-      ports: readonly number[] | null;
-      reason: string;
-    }>,
-  ): Promise<BanView> {
-    const why = await writer.ask((judge) => judge.whyRefused(request.net, request.scope));
-    if (why !== undefined) throw new Fleet2banError("conflict", why);
-    const startedMs = now();
-    const { net, ports, banTimeMs } = request;
-    return {
-      id: 0,
-      net,
-      scope: directory.showScope(request.scope),
-      level: null,
-      ports,
-      reason: "admin",
-      by: asker.name,
-      startedMs,
-      untilMs: banTimeMs === null ? null : startedMs + banTimeMs,
-      endedMs: null,
-      endReason: null,
-      note: request.reason,
-      evidence: { hosts: 0, tenants: 0, failures: 0 },
-    };
+  async function asTenant(asker: Principal, request: SelfServiceRequest, note: string): Promise<UnbanReceipt> {
+    const lifted = await unbanAsTenant(writer, actOf(asker, note), request);
+    const receipt = await receipts.ofLift(asker, lifted);
+    if (lifted.exception === null) return receipt;
+    const scope = `tenant:${request.tenant}` as const;
+    const excepted = await receipts.at(asker, scope, await revisionOf(store, scope));
+    return { ...excepted, net: lifted.net, lifted: receipt.lifted };
   }
 
   return {
-    async bans(asker, { cursor, limit, scope, ...filter }) {
-      const known =
-        scope === undefined
-          ? undefined
-          : readScope({ ...asker, tenant: scope === "fleet" ? null : asker.tenant }, directory, scope);
-      const before = cursor === undefined ? undefined : readCursor(cursor);
-      const active = filter.active === true ? true : undefined;
-      const rows = await listBans(
-        store,
-        { ...filter, active, scope: known, before, tenant: asker.tenant ?? undefined },
-        limit + 1,
-      );
-      return pageOf(
-        rows,
-        limit,
-        (row) => String(row.id),
-        (row) => showBan(directory, row),
-      );
+    async bans(asker, query) {
+      const filter = filterOf(asker, query, parts);
+      const rows = await listBans(store, filter, query.limit + 1);
+      return pageOf(rows, query.limit, (row) => writePlace(filter.sort ?? "newest", row), show(asker));
     },
+    oneBan: async (asker, id) => show(asker)(await visibleBan(asker, id)),
     async ban(asker, { dryRun, reason, scope: scopeText, ...request }) {
       const scope = readScope(asker, directory, scopeText);
-      if (dryRun) return await dryBan(asker, { ...request, scope, reason });
-      return showBan(directory, await banByHand(writer, actOf(asker, reason), { ...request, scope }));
+      if (dryRun) return await dryBan(parts, asker, { ...request, scope, reason });
+      return show(asker)(await banByHand(writer, actOf(asker, reason), { ...request, scope }));
     },
-    async unban(asker, id, reason) {
+    async unban(asker, id, reason, options) {
       const ban = await visibleBan(asker, id);
-      if (!mayChange(asker, directory, ban.scope)) return await exceptFleetBan(asker, ban, reason);
-      return await receiptsOf(asker, await unbanById(writer, actOf(asker, reason), id, reasonOf(reason)));
+      if (options?.dryRun === true) return await receipts.dry(asker, ban.net, ban.endedMs === null ? [ban] : [], []);
+      if (asker.tenant !== null) {
+        return await asTenant(asker, { tenant: asker.tenant, net: ban.net, reason: reasonOf(reason), id }, reason);
+      }
+      return await receipts.ofLift(asker, await unbanById(writer, actOf(asker, reason), id, reasonOf(reason)));
     },
-    async unbanNet(asker, net, reason) {
-      const request = { net, reason: reasonOf(reason), tenant: asker.tenant };
-      return await receiptsOf(asker, await unbanNet(writer, actOf(asker, reason), request));
+    async unbanNet(asker, net, reason, options) {
+      const { tenant } = asker;
+      if (options?.dryRun === true) {
+        const filter = { active: true, net, tenant: tenant ?? undefined };
+        const bans = (await listBans(store, filter, dryBansMax)).filter((ban) => ban.net === net);
+        return await receipts.dry(asker, net, bans, await hostsBanning(store, net, parts.now(), tenant));
+      }
+      if (tenant !== null) return await asTenant(asker, { tenant, net, reason: reasonOf(reason) }, reason);
+      const request = { net, reason: reasonOf(reason), tenant };
+      return await receipts.ofLift(asker, await unbanNet(writer, actOf(asker, reason), request));
     },
-    async receipt(asker, id) {
-      return await receiptFor(asker, await visibleBan(asker, id));
+    receipt: async (asker, id) => await receipts.ofBan(asker, await visibleBan(asker, id)),
+    exportBans: async (asker, query) => await exportOf(parts, asker, query),
+  };
+}
+
+async function exportOf(parts: DeskParts, asker: Principal, query: ExportQuery) {
+  const { store, directory, orderEpoch } = parts;
+  const filter = { ...filterOf(asker, { ...query, limit: 1, active: true }, parts), minLevel: query.minLevel };
+  const tag = await standingTag(store, asker.tenant);
+  return {
+    etag: etagOf([orderEpoch, tag, query, asker.tenant]),
+    async *pages() {
+      let after: BanPlace | undefined;
+      for (;;) {
+        const rows = await listBans(store, { ...filter, sort: "oldest", after }, exportPageRows);
+        if (rows.length > 0) yield rows.map((row) => showBan(directory, asker, row));
+        after = rows.at(-1);
+        if (rows.length < exportPageRows) return;
+      }
     },
   };
+}
+
+function filterOf(asker: Principal, query: BanQuery, { directory }: DeskParts): BanFilter {
+  const { active, net, level, jail, reason, sort = "newest", cursor } = query;
+  // A tenant may ask for what is the fleet's, too.
+  const reader = query.scope === "fleet" ? { ...asker, tenant: null } : asker;
+  return {
+    ...{ net, level, sort },
+    active: active === true ? true : undefined,
+    scope: query.scope === undefined ? undefined : readScope(reader, directory, query.scope),
+    reason: jail === undefined ? reason : `jail ${jail}`,
+    tenant: asker.tenant ?? undefined,
+    after: cursor === undefined ? undefined : readPlace(sort, cursor),
+  };
+}
+
+function writePlace(sort: BanSort, { id, untilMs }: BanPlace): string {
+  return sort === "ending" ? `${untilMs ?? "never"}-${id}` : String(id);
+}
+
+function readPlace(sort: BanSort, text: string): BanPlace {
+  const [, until, id] = /^(?:(\d{1,15}|never)-)?(\d{1,15})$/.exec(text) ?? [];
+  if (id === undefined || (until === undefined) === (sort === "ending")) throw badCursor();
+  return { id: Number(id), untilMs: until === undefined || until === "never" ? null : Number(until) };
+}
+
+type DryRequest = Omit<BanRequest, "scope" | "dryRun"> & Readonly<{ scope: Scope }>;
+
+async function dryBan({ writer, directory, now }: DeskParts, asker: Principal, request: DryRequest): Promise<BanView> {
+  const { net, ports, banTimeMs, reason, scope } = request;
+  const why = await writer.ask((judge) => judge.whyRefused(net, scope));
+  if (why !== undefined) throw new Fleet2banError("conflict", why);
+  const startedMs = now();
+  return {
+    ...{ id: 0, net, level: null, ports, reason: "admin", by: asker.name, note: reason, startedMs },
+    scope: directory.showScope(scope),
+    untilMs: banTimeMs === null ? null : startedMs + banTimeMs,
+    endedMs: null,
+    endReason: null,
+    evidence: { hosts: 0, tenants: 0, failures: 0 },
+  };
+}
+
+/** Says where a removal has arrived. */
+function receiptWriter({ store, orderEpoch }: DeskParts) {
+  const at = (asker: Principal, scope: Scope, revision: number) =>
+    receiptOf(store, scope, revision, orderEpoch, asker.tenant);
+
+  async function ofBan(asker: Principal, ban: StoredBan): Promise<UnbanReceipt> {
+    const receipt = await at(asker, ban.scope, ban.endRevision ?? ban.startRevision);
+    return { net: ban.net, lifted: ban.endedMs === null ? [] : [ban.id], ...receipt };
+  }
+
+  async function ofLift(
+    asker: Principal,
+    { net, bans, hosts }: Pick<Lifted, "net" | "bans" | "hosts">,
+  ): Promise<UnbanReceipt> {
+    const each = await Promise.all(bans.map((ban) => ofBan(asker, ban)));
+    const waiting = new Set([...each.flatMap((receipt) => receipt.waiting), ...hosts]);
+    const total = Math.max(hosts.length, ...each.map((receipt) => receipt.total), 0);
+    return {
+      net,
+      lifted: bans.map((ban) => ban.id),
+      applied: Math.min(total - hosts.length, ...each.map((receipt) => receipt.applied)),
+      total,
+      waiting: [...waiting].toSorted(),
+    };
+  }
+
+  /** Nothing has been lifted, so no host has applied it. */
+  async function dry(
+    asker: Principal,
+    net: string,
+    bans: readonly StoredBan[],
+    hosts: readonly string[],
+  ): Promise<UnbanReceipt> {
+    const notYet = Number.MAX_SAFE_INTEGER;
+    const receipt = await ofLift(asker, {
+      ...{ net, hosts },
+      bans: bans.map((ban) => ({ ...ban, endRevision: notYet })),
+    });
+    return { ...receipt, applied: 0 };
+  }
+  return { at, ofBan, ofLift, dry };
 }
 
 /** `false-positive` has a meaning of its own: the ladder forgets the ban. Anything else is an admin's note. */

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { Fleet2banError } from "../../shared/errors.ts";
+import type { Events } from "../events.ts";
 import type { HostDirectory } from "../hosts/host-directory.ts";
-import type { Act } from "../ingest/admin-acts.ts";
+import type { Act } from "../ingest/act.ts";
 import type { JudgeWriter } from "../ingest/judge-writer.ts";
-import type { BanView as StoredBan } from "../store/bans.ts";
 import type { Store } from "../store/open-store.ts";
-import type { BanView, EnrollmentRequest, EnrollmentToken, Page, Principal } from "./desk.ts";
+import type { EnrollmentRequest, EnrollmentToken, Page, Principal } from "./desk.ts";
+import type { WriteOptions } from "./desk-views.ts";
 
 /** What the desk is built from. */
 export type DeskParts = Readonly<{
@@ -19,15 +20,37 @@ export type DeskParts = Readonly<{
   /** `ok` or why the bus cannot be used. */
   busHealth: () => Promise<string>;
   enroll: (request: EnrollmentRequest, by: string) => Promise<EnrollmentToken>;
+  /** What the bus does when people change a host. Absent: nothing hears of it but the database. */
+  hostActs?: HostActs;
+  /** Live events and latencies come from here; absent: there are none. */
+  events?: Pick<Events, "watch" | "latency" | "gauge" | "gauges">;
   now: () => number;
 }>;
 
+export type HostActs = Readonly<{
+  /** Ends the connection of whoever holds this key, and lets him in never again. */
+  revoke: (publicKey: string) => Promise<void>;
+  /** Sends the host credentials for the tenant it belongs to now. */
+  renew: (host: string) => Promise<void>;
+}>;
+
 export function actOf(asker: Principal, note: string | null): Act {
-  return { by: asker.name, note };
+  return { by: asker.name, note, requestId: asker.requestId, token: asker.tokenId };
 }
 
-export function showBan(directory: HostDirectory, ban: StoredBan): BanView {
-  return { ...ban, scope: directory.showScope(ban.scope) };
+/** For what is the fleet's alone. */
+export function requireFleet(asker: Principal, what: string): void {
+  if (asker.tenant === null) return;
+  throw new Fleet2banError(
+    "forbidden",
+    `${what} needs a token of the whole fleet; yours is for tenant ${asker.tenant}`,
+  );
+}
+
+/** A tenant's token acts for its tenant only. */
+export function requireTenant(asker: Principal, tenant: string | null): void {
+  if (asker.tenant === null || asker.tenant === tenant) return;
+  throw new Fleet2banError("forbidden", `tenant: your token is for tenant ${asker.tenant}; name that one`);
 }
 
 /** One row more than asked for tells whether there is a next page. */
@@ -44,10 +67,25 @@ export function pageOf<Row, View>(
 
 export function readCursor(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new Fleet2banError("invalid", "cursor: not one of ours; take `next` from the page before");
+  throw badCursor();
+}
+
+/** The number before which the page ends; null = from the beginning. */
+export function beforeOf(cursor: string | undefined): number | null {
+  return cursor === undefined ? null : readCursor(cursor);
+}
+
+export function badCursor(): Fleet2banError {
+  return new Fleet2banError("invalid", "cursor: not one of ours; take `next` from the page before");
 }
 
 /** Names a state: the same for the same, another for any other. */
 export function etagOf(state: unknown): string {
   return createHash("sha256").update(JSON.stringify(state)).digest("base64url").slice(0, 16);
+}
+
+/** Whether a state is the one the asker saw; without `ifMatch` any is. */
+export function seenBy(options: WriteOptions | undefined): (state: unknown) => boolean {
+  const ifMatch = options?.ifMatch;
+  return (state) => ifMatch === undefined || ifMatch === "*" || ifMatch === etagOf(state);
 }

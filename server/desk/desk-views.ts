@@ -1,5 +1,5 @@
 import type { Trust } from "../domain/judge.ts";
-import type { ApiTokenView, BanView, PageQuery, Role } from "./desk.ts";
+import type { BanView, PageQuery } from "./desk.ts";
 
 /** How a write is to be done. Every field may be left out. */
 export type WriteOptions = Readonly<{
@@ -153,21 +153,5 @@ export type ExportQuery = Readonly<{
 /** Standing bans, a page at a time; `etag` changes whenever any of them does. */
 export type BanExport = Readonly<{ etag: string; pages: () => AsyncIterable<readonly BanView[]> }>;
 
-/** Something that happened just now. */
-export type LiveEvent =
-  | Readonly<{
-      kind: "ban";
-      atMs: number;
-      net: string;
-      scope: string;
-      level: number | null;
-      reason: string;
-      untilMs: number | null;
-    }>
-  | Readonly<{ kind: "unban"; atMs: number; net: string; scope: string; reason: string }>
-  | Readonly<{ kind: "held" | "refused"; atMs: number; net: string; scope: string; why: string }>
-  | Readonly<{ kind: "quarantine"; atMs: number; tenant: string; host: string; why: string }>;
-
-/** What a token looks like to who may hand it out. */
-export type NewApiTokenView = ApiTokenView & Readonly<{ token: string }>;
-export type RoleName = Role;
+/** Something that happened just now; scopes as the asker writes them. */
+export type { LiveEvent } from "../events.ts";

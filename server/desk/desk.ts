@@ -251,6 +251,10 @@ export type FailureView = Readonly<{
   jail: string;
   address: string;
   count: number;
+  /** What became of it: `fleet` and `tenant` count, the rest is evidence (`banned`, `allowed`, `quarantined`, `late`). */
+  weight: string;
+  /** The log line, where hosts send them. From an attacker: show it as text only. */
+  sample: string | null;
 }>;
 export type TenantView = Readonly<{
   name: string;

@@ -1,35 +1,85 @@
+import { addressBits, formatAddress, formatNet, type Net, parseNet } from "../../shared/address.ts";
 import { formatDurationMs } from "../../shared/durations.ts";
+import { Fleet2banError } from "../../shared/errors.ts";
 import type { Explanation as Judgement } from "../domain/judge.ts";
-import type { StoredExplanation } from "../store/explain.ts";
-import type { BanView, Explanation, Principal } from "./desk.ts";
+import type { BanView as StoredBan } from "../store/bans.ts";
+import { explainNet, type StoredExplanation } from "../store/explain.ts";
+import { receiptOf } from "../store/hosts.ts";
+import type { Desk, Explanation, Principal } from "./desk.ts";
+import type { DeskParts } from "./desk-parts.ts";
+import { showBan } from "./show-ban.ts";
 
-export type Findings = Readonly<{
-  address: string;
-  stored: StoredExplanation;
-  judgement: Judgement;
-  bans: Explanation["bans"];
-  history: readonly BanView[];
-}>;
-
-/** Puts what the store and the judge know of an address into the answer a person can read out. */
-export function explanationOf(asker: Principal, findings: Findings, nowMs: number): Explanation {
-  const { address, stored, judgement, bans, history } = findings;
-  const banned = bans.length > 0 || stored.localBans.length > 0;
+/** The answer to "why": everything about one address, as far as the asker may see it, in one call. */
+export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
+  const { store, writer, directory, orderEpoch } = parts;
+  const show = async (asker: Principal, ban: StoredBan): Promise<Explanation["bans"][number]> => {
+    const { applied, total } = await receiptOf(store, ban.scope, ban.startRevision, orderEpoch, asker.tenant);
+    return { ...showBan(directory, asker, ban), inForceOn: { applied, total }, mayBeLiftedBy: lifterOf(ban) };
+  };
   return {
-    address,
-    banned,
-    summary: summaryOf(findings, nowMs),
-    bans,
-    localBans: stored.localBans,
-    rules: stored.rules,
-    history,
-    evidence: stored.evidence,
-    nextLevel: nextOf(asker, judgement),
+    async explain(asker, text) {
+      const parsed = parseNet(text);
+      if (parsed === undefined) throw new Fleet2banError("invalid", `ip: "${text}" is not an address or network`);
+      const net = formatNet(parsed);
+      const nowMs = parts.now();
+      const stored = await explainNet(store, net, asker.tenant, nowMs);
+      const judgement = visibleTo(asker, await judgementOf(writer, parsed));
+      const bans = await Promise.all(stored.bans.map((ban) => show(asker, ban)));
+      return {
+        address: net,
+        banned: bans.length > 0 || stored.localBans.length > 0,
+        summary: summaryOf({ net, stored, judgement, bans }, nowMs),
+        bans,
+        localBans: stored.localBans,
+        rules: stored.rules.map((rule) => showRule(asker, rule, net)),
+        history: stored.history.map((ban) => showBan(directory, asker, ban)),
+        evidence: stored.evidence,
+        nextLevel: nextOf(judgement),
+      };
+    },
   };
 }
 
-function summaryOf({ address, stored, judgement, bans }: Findings, nowMs: number): string {
-  const short = address.replace(/\/(32|128)$/, "");
+/** The judge counts addresses; of a network only the tables know. */
+async function judgementOf(writer: DeskParts["writer"], net: Net): Promise<Judgement | null> {
+  if (net.prefix < addressBits[net.family]) return null;
+  return await writer.ask((judge, nowMs) => judge.explain(formatAddress(net), nowMs));
+}
+
+/** Other tenants' windows, allows and ladders are nobody else's business. */
+function visibleTo({ tenant }: Principal, judgement: Judgement | null): Judgement | null {
+  if (tenant === null || judgement === null) return judgement;
+  return {
+    ...judgement,
+    windows: judgement.windows.filter((window) => window.tenant === tenant),
+    protectedBy: judgement.protectedBy.filter((guard) => guard.tenant === null || guard.tenant === tenant),
+    next: judgement.next.filter((next) => next.scope === `tenant:${tenant}`),
+  };
+}
+
+/** The fleet's entries may name others' networks: a tenant learns that one covers the address. */
+function showRule({ tenant }: Principal, rule: StoredExplanation["rules"][number], net: string) {
+  const { id, kind, createdMs, untilMs } = rule;
+  if (tenant === null || rule.tenant !== null) {
+    return { id, kind, net: rule.net, tenant: rule.tenant, reason: rule.reason, by: rule.by, createdMs, untilMs };
+  }
+  return { id, kind, net, tenant: null, reason: "an entry of the fleet", by: "the fleet", createdMs, untilMs };
+}
+
+function lifterOf(ban: StoredBan): string {
+  if (ban.scope === "fleet") return "support of the fleet; a tenant gets an exception of 24 h for its own hosts";
+  return "support of the tenant or of the fleet";
+}
+
+type Findings = Readonly<{
+  net: string;
+  stored: StoredExplanation;
+  judgement: Judgement | null;
+  bans: Explanation["bans"];
+}>;
+
+function summaryOf({ net, stored, judgement, bans }: Findings, nowMs: number): string {
+  const short = net.replace(/^([\d.]+)\/32$|^([0-9a-f:]+)\/128$/, "$1$2");
   const [ban] = bans;
   if (ban !== undefined) {
     const left = ban.untilMs === null ? "until it is lifted" : `for another ${formatDurationMs(ban.untilMs - nowMs)}`;
@@ -39,19 +89,20 @@ function summaryOf({ address, stored, judgement, bans }: Findings, nowMs: number
     return `${short} is banned (${ban.scope}, ${where}) ${left}: ${why}.`;
   }
   const [local] = stored.localBans;
-  if (local !== undefined)
-    return `${short} is banned by ${stored.localBans.length} hosts themselves, first ${local.tenant}/${local.host} (${local.jail}).`;
-  const [guard] = judgement.protectedBy;
-  if (guard !== undefined)
-    return `${short} is not banned and cannot be: the ${guard.list} list covers it with ${guard.net}.`;
-  const [window] = judgement.windows;
+  if (local !== undefined) {
+    const hosts = new Set(stored.localBans.map((each) => each.host)).size;
+    return `${short} is banned by ${hosts} hosts themselves, first ${local.tenant}/${local.host} (${local.jail}).`;
+  }
+  const [guard] = judgement?.protectedBy ?? [];
+  if (guard !== undefined) return `${short} is not banned and cannot be: the ${guard.list} list covers it.`;
+  const [window] = judgement?.windows ?? [];
   if (window !== undefined)
     return `${short} is not banned; it has ${window.reached} of ${window.needed} failures (${window.jail ?? "hosts"}).`;
   return `${short} is not banned, and nothing counts against it.`;
 }
 
-function nextOf(asker: Principal, judgement: Judgement): string {
-  const next = judgement.next.filter((each) => asker.tenant === null || each.scope !== "fleet");
+function nextOf(judgement: Judgement | null): string {
+  const next = judgement?.next ?? [];
   if (next.length === 0) return "the next automatic ban would be level 0";
   return next.map((each) => `${each.scope}: level ${each.level} for ${formatDurationMs(each.banTimeMs)}`).join("; ");
 }

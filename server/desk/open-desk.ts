@@ -2,60 +2,33 @@ import { Fleet2banError } from "../../shared/errors.ts";
 import { banDesk } from "./ban-desk.ts";
 import type { Desk } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
-import { fleetDesk } from "./fleet-desk.ts";
+import { explainDesk } from "./explain-desk.ts";
+import { offerGauges } from "./gauges.ts";
+import { guardDesk } from "./guard.ts";
+import { hostDesk } from "./host-desk.ts";
+import { logDesk } from "./log-desk.ts";
+import { policyDesk } from "./policy-desk.ts";
 import { ruleDesk } from "./rule-desk.ts";
+import { statsDesk } from "./stats-desk.ts";
+import { tokenDesk } from "./token-desk.ts";
 
 /** The desk over store, judgement and bus. */
 export function openDesk(parts: DeskParts): Desk {
-  return {
-    ...notYet(),
-    ...fleetDesk(parts),
+  if (parts.events !== undefined) offerGauges(parts.events, parts);
+  return guardDesk({
+    ...statsDesk(parts),
+    ...hostDesk(parts),
     ...banDesk(parts),
+    ...logDesk(parts),
     ...ruleDesk(parts),
+    ...explainDesk(parts),
+    ...policyDesk(parts),
+    ...tokenDesk(parts),
     async health() {
       const database = await parts.store.ping().then(() => "ok", sentenceOf);
       return { database, bus: await parts.busHealth().catch(sentenceOf) };
     },
-  };
-}
-
-type NotYet =
-  | "stats"
-  | "watch"
-  | "host"
-  | "changeHost"
-  | "revokeHost"
-  | "oneBan"
-  | "exportBans"
-  | "failures"
-  | "incidents"
-  | "held"
-  | "decideHeld"
-  | "policy"
-  | "policyVersions"
-  | "policyVersion"
-  | "setPolicy"
-  | "tryPolicy"
-  | "revertPolicy"
-  | "changeTenant"
-  | "enrollmentTokens"
-  | "revokeEnrollmentToken"
-  | "audit"
-  | "verifyAudit";
-
-function notYet(): Pick<Desk, NotYet> {
-  const refuse = (): never => {
-    throw new Fleet2banError("unavailable", "this is not there yet");
-  };
-  const refuseLater = async (): Promise<never> => refuse();
-  return {
-    ...{ stats: refuseLater, watch: refuse, host: refuseLater, changeHost: refuseLater, revokeHost: refuseLater },
-    ...{ oneBan: refuseLater, exportBans: refuseLater, failures: refuseLater, incidents: refuseLater },
-    ...{ held: refuseLater, decideHeld: refuseLater, policy: refuseLater, policyVersions: refuseLater },
-    ...{ policyVersion: refuseLater, setPolicy: refuseLater, tryPolicy: refuseLater, revertPolicy: refuseLater },
-    ...{ changeTenant: refuseLater, enrollmentTokens: refuseLater, revokeEnrollmentToken: refuseLater },
-    ...{ audit: refuseLater, verifyAudit: refuseLater },
-  };
+  });
 }
 
 function sentenceOf(error: unknown): string {

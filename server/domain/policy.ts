@@ -130,6 +130,11 @@ function checkWidths(policy: Policy, place: string): void {
 const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** The whole document that a partial one stands for; not checked. */
+export function withDefaults(value: unknown): unknown {
+  return lay(value ?? {}, defaultPolicyDocument);
+}
+
 /** `value` laid over `base`: mappings setting by setting, anything else replaces. */
 function lay(value: unknown, base: unknown): unknown {
   if (!isMapping(value) || !isMapping(base)) return value;

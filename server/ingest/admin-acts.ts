@@ -1,21 +1,22 @@
-import { formatNet, parseNet } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { Scope, UnbanReason } from "../../shared/order.ts";
 import type { BanDecision, Trust } from "../domain/judge.ts";
-import { appendAudit } from "../store/audit.ts";
-import { type BanView, banById, closeHeld, listBans } from "../store/bans.ts";
+import { StaleError } from "../refusals.ts";
+import { listBans } from "../store/ban-lists.ts";
+import { type BanView, banById, closeHeld } from "../store/bans.ts";
+import { findHeld, type HeldRow } from "../store/incidents.ts";
 import { hostsBanning } from "../store/local-bans.ts";
 import { plainText } from "../store/plain-text.ts";
-import { insertPolicy, type PolicyRecord } from "../store/policies.ts";
+import { currentPolicy, insertPolicy, type PolicyRecord } from "../store/policies.ts";
 import { insertRule, type RuleKind, type RuleView, removeRule, ruleEndOrder, ruleOrder } from "../store/rules.ts";
 import { insertTenant, setQuarantine } from "../store/tenants.ts";
+import { type Act, canonical, writeAudit } from "./act.ts";
 import type { Commit, JudgeWriter, Turn } from "./judge-writer.ts";
-
-/** Who acts, as it stands in the audit log, and why, in the admin's own words. */
-export type Act = Readonly<{ by: string; note: string | null }>;
 
 /** Standing bans of one net: one per scope and a few by hand. */
 const bansOfNetMax = 10_000;
+/** Hosts named in one entry of the audit log. */
+const hostsNamedMax = 100;
 
 export type BanRequest = Readonly<{
   net: string;
@@ -35,7 +36,10 @@ export async function banByHand(writer: JudgeWriter, act: Act, request: BanReque
     const made = decisions.find((each): each is BanDecision => each.kind === "ban" && each.level === null);
     if (made === undefined) throw new Fleet2banError("internal", "ban: not made");
     const { scope, banTimeMs, ports } = request;
-    await writeAudit(turn, act, "ban", net, { id: made.id, scope, banTimeMs, ports });
+    await writeAudit(turn, act, "ban", net, {
+      tenant: tenantOf(scope),
+      after: { id: made.id, scope, banTimeMs, ports },
+    });
     return made.id;
   });
   const ban = await writer.read((sql) => banById(sql, result));
@@ -61,7 +65,9 @@ export async function unbanById(writer: JudgeWriter, act: Act, id: number, reaso
     if (ban.endedMs !== null)
       throw new Fleet2banError("conflict", `ban ${id} of ${ban.net} has ended already (${ban.endReason})`);
     turn.apply({ kind: "unban", net: ban.net, scope: ban.scope, reason, id });
-    await writeAudit(turn, act, "unban", ban.net, { id, scope: ban.scope, reason });
+    const { scope, untilMs, level } = ban;
+    const before = { id, scope, untilMs, level };
+    await writeAudit(turn, act, "unban", ban.net, { tenant: tenantOf(scope), before, after: { reason } });
     return ban.net;
   });
   const ban = await writer.read((sql) => banById(sql, id));
@@ -91,7 +97,8 @@ export async function unbanNet(writer: JudgeWriter, act: Act, request: UnbanNetR
     const toTell = isTold ? [] : hosts;
     for (const host of toTell) turn.order(`host:${host}`, { kind: "unban", id: 0, net, reason });
     const ids = bans.map((ban) => ban.id);
-    await writeAudit(turn, act, "unban", net, { ids, hosts: hosts.slice(0, 100), tenant, reason });
+    const before = { ids, hosts: hosts.slice(0, hostsNamedMax) };
+    await writeAudit(turn, act, "unban", net, { tenant, before, after: { reason } });
     return { ids, hosts };
   });
   const bans = await writer.read((sql) => Promise.all(result.ids.map((id) => banById(sql, id))));
@@ -124,7 +131,8 @@ export async function addRule(writer: JudgeWriter, act: Act, request: RuleReques
     const { scope, order } = ruleOrder(rule);
     turn.order(scope, order);
     turn.apply(ruleFact(rule, true));
-    await writeAudit(turn, act, rule.kind, net, { id: rule.id, tenant: rule.tenant, untilMs: rule.untilMs });
+    const after = { id: rule.id, untilMs: rule.untilMs };
+    await writeAudit(turn, act, rule.kind, net, { tenant: rule.tenant, after });
     return rule;
   });
   return result;
@@ -136,7 +144,8 @@ export async function takeBackRule(writer: JudgeWriter, act: Act, kind: RuleKind
     const rule = await removeRule(turn.sql, kind, id, turn.nowMs, act.by);
     if (rule === undefined) throw new Fleet2banError("not_found", `there is no entry ${id} on the ${kind} list`);
     endRule(turn, rule);
-    await writeAudit(turn, act, `remove ${kind}`, rule.net, { id, tenant: rule.tenant });
+    const before = { id, reason: rule.reason, untilMs: rule.untilMs };
+    await writeAudit(turn, act, `remove ${kind}`, rule.net, { tenant: rule.tenant, before });
     return rule;
   });
   return result;
@@ -167,9 +176,22 @@ export async function decideHeld(
     if (!isHeld) throw new Fleet2banError("not_found", `no ban of ${net} for ${held.scope} is held`);
     await closeHeld(turn.sql, net, held.scope, turn.nowMs);
     turn.apply({ kind, net, scope: held.scope });
-    await writeAudit(turn, act, kind, net, { scope: held.scope });
+    await writeAudit(turn, act, kind, net, { tenant: tenantOf(held.scope), before: { scope: held.scope } });
   });
   return commit;
+}
+
+/** The same by number. @throws Fleet2banError `not_found` when it is not held (any more) */
+export async function decideHeldById(
+  writer: JudgeWriter,
+  act: Act,
+  kind: "release" | "drop",
+  id: number,
+): Promise<HeldRow> {
+  const held = await writer.read((sql) => findHeld(sql, id));
+  if (held === undefined) throw new Fleet2banError("not_found", `no ban is held under ${id}`);
+  await decideHeld(writer, act, kind, held);
+  return held;
 }
 
 /** A quarantined host's failures are evidence only; a quarantined tenant (`host` null) has no vote. */
@@ -185,7 +207,7 @@ export async function quarantine(
       throw new Fleet2banError("not_found", `quarantine: there is no ${host === null ? "tenant" : "host"} ${target}`);
     }
     turn.apply({ kind: "quarantine", tenant, host, on });
-    await writeAudit(turn, act, on ? "quarantine" : "end quarantine", target, {});
+    await writeAudit(turn, act, on ? "quarantine" : "end quarantine", target, { tenant, after: { quarantined: on } });
   });
 }
 
@@ -198,36 +220,35 @@ export async function addTenant(
   await writer.turn(act, async (turn) => {
     await insertTenant(turn.sql, name, trust, turn.nowMs);
     turn.apply({ kind: "tenant", tenant: name, trust, createdAtMs: turn.nowMs });
-    await writeAudit(turn, act, "add tenant", name, { trust });
+    await writeAudit(turn, act, "add tenant", name, { tenant: name, after: { trust } });
   });
 }
 
-/** Puts the next version of the policy in force. @throws Fleet2banError `invalid` naming setting and remedy */
-export async function setPolicy(writer: JudgeWriter, act: Act, document: string): Promise<PolicyRecord> {
+/**
+ * Puts the next version of the policy in force.
+ *
+ * @param upon  the version it was written upon; null = whatever is in force
+ * @throws Fleet2banError `invalid` naming setting and remedy, StaleError when another version is in force
+ */
+export async function setPolicy(
+  writer: JudgeWriter,
+  act: Act,
+  document: string,
+  upon: number | null = null,
+): Promise<PolicyRecord> {
   const { result } = await writer.turn(act, async (turn) => {
-    const policy = await insertPolicy(turn.sql, document, act.by, turn.nowMs);
+    const before = await currentPolicy(turn.sql);
+    if (upon !== null && upon !== before.version) throw new StaleError("the policy");
+    const policy = await insertPolicy(turn.sql, plainText(document), act.by, turn.nowMs);
     turn.renew();
-    await writeAudit(turn, act, "set policy", `policy ${policy.version}`, { document });
+    const change = { before: { version: before.version, document: before.document }, after: { document } };
+    await writeAudit(turn, act, "set policy", `policy ${policy.version}`, { tenant: null, ...change });
     return policy;
   });
   return result;
 }
 
-async function writeAudit(
-  turn: Turn,
-  act: Act,
-  action: string,
-  target: string,
-  detail: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const { by: actor, note: said } = act;
-  const note = said === null ? null : plainText(said);
-  await appendAudit(turn.sql, { atMs: turn.nowMs, actor, action, target, detail: { ...detail, note } });
-}
-
-function canonical(text: string): string {
-  const net = parseNet(text);
-  if (net === undefined)
-    throw new Fleet2banError("invalid", `net: "${text}" is not an address or network such as 192.0.2.0/24`);
-  return formatNet(net);
+/** Whom an entry of the audit log about this scope concerns besides the fleet. */
+function tenantOf(scope: Scope): string | null {
+  return scope.startsWith("tenant:") ? scope.slice("tenant:".length) : null;
 }

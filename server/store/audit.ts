@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { asc, desc, gt, lt } from "drizzle-orm";
+import { and, asc, desc, eq, gt, lt, sql as text } from "drizzle-orm";
 import { audit } from "./schema-admin.ts";
 import type { Sql } from "./sql.ts";
 
@@ -31,19 +31,48 @@ export async function appendAudit(sql: Sql, entry: AuditEntry): Promise<AuditRec
   return record;
 }
 
+export type AuditFilter = Readonly<{
+  actor?: string | undefined;
+  action?: string | undefined;
+  target?: string | undefined;
+  /** Only entries that concern this tenant. */
+  tenant?: string | undefined;
+}>;
+
 /** Newest first, those before `before`. */
-export async function listAudit(sql: Sql, before: number | null, limit: number): Promise<AuditRecord[]> {
-  const older = before === null ? undefined : lt(audit.sequence, before);
-  return sql.db.select().from(audit).where(older).orderBy(desc(audit.sequence)).limit(limit);
+export async function listAudit(
+  sql: Sql,
+  before: number | null,
+  limit: number,
+  { actor, action, target, tenant }: AuditFilter = {},
+): Promise<AuditRecord[]> {
+  const where = and(
+    before === null ? undefined : lt(audit.sequence, before),
+    actor === undefined ? undefined : eq(audit.actor, actor),
+    action === undefined ? undefined : eq(audit.action, action),
+    target === undefined ? undefined : eq(audit.target, target),
+    tenant === undefined ? undefined : text`(${audit.detail} ->> 'tenant') = ${tenant}`,
+  );
+  return sql.db.select().from(audit).where(where).orderBy(desc(audit.sequence)).limit(limit);
 }
 
-/**
- * Recomputes the whole chain.
- *
- * @returns the sequence of the first entry that was changed, inserted or follows one that was removed; null when sound
- */
-export async function verifyAudit(sql: Sql): Promise<number | null> {
+/** When a tenant lifted bans by itself, oldest first. */
+export async function selfServiceSince(sql: Sql, tenant: string, sinceMs: number): Promise<number[]> {
+  const rows = await sql.rows<{ atMs: number }>(
+    `select at_ms as "atMs" from audit where (detail ->> 'tenant') = $1 and at_ms > $2
+       and detail @> '{"selfService": true}' order by at_ms`,
+    [tenant, sinceMs],
+  );
+  return rows.map((row) => row.atMs);
+}
+
+/** `brokenAt`: the first entry that was changed, inserted or follows one that was removed; null when sound. */
+export type AuditCheck = Readonly<{ entries: number; brokenAt: number | null }>;
+
+/** Recomputes the whole chain. */
+export async function checkAudit(sql: Sql): Promise<AuditCheck> {
   let previous: AuditRecord | undefined;
+  let entries = 0;
   for (;;) {
     const after = gt(audit.sequence, previous?.sequence ?? 0);
     const page = await sql.db.select().from(audit).where(after).orderBy(asc(audit.sequence)).limit(verifyPage);
@@ -51,11 +80,16 @@ export async function verifyAudit(sql: Sql): Promise<number | null> {
       // The first one kept stands for those that were forgotten before it.
       const follows =
         previous === undefined || (record.previousHash === previous.hash && record.sequence === previous.sequence + 1);
-      if (!follows || record.hash !== hashOf(record)) return record.sequence;
+      if (!follows || record.hash !== hashOf(record)) return { entries, brokenAt: record.sequence };
       previous = record;
+      entries += 1;
     }
-    if (page.length < verifyPage) return null;
+    if (page.length < verifyPage) return { entries, brokenAt: null };
   }
+}
+
+export async function verifyAudit(sql: Sql): Promise<number | null> {
+  return (await checkAudit(sql)).brokenAt;
 }
 
 /** Forgets entries from before; the only way any are removed. @returns how many */

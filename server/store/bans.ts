@@ -170,58 +170,6 @@ export async function banById(sql: Sql, id: number): Promise<BanView | undefined
   return row;
 }
 
-export type BanFilter = Readonly<{
-  active?: boolean | undefined;
-  scope?: string | undefined;
-  /** The net itself or anything inside it. */
-  net?: string | undefined;
-  level?: number | undefined;
-  /** Only what concerns this tenant: its own scope, its hosts and the fleet. */
-  tenant?: string | undefined;
-  /** Only ids below: the next page. */
-  before?: number | undefined;
-}>;
-
-/** Newest first. */
-export async function listBans(sql: Sql, filter: BanFilter, limit: number): Promise<BanView[]> {
-  const values: unknown[] = [limit];
-  const conditions = ["true"];
-  const where = (condition: (place: string) => string, value: unknown): void => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(condition(`$${values.length}`));
-  };
-  if (filter.active !== undefined) conditions.push(`ended_ms is ${filter.active ? "" : "not "}null`);
-  where((place) => `scope = ${place}`, filter.scope);
-  where((place) => `net <<= ${place}::inet`, filter.net);
-  where((place) => `level = ${place}`, filter.level);
-  where((place) => `id < ${place}`, filter.before);
-  where((place) => scopesOfTenant(place), filter.tenant);
-  return sql.rows<BanView>(
-    `select ${banColumns} from bans where ${conditions.join(" and ")} order by id desc limit $1`,
-    values,
-  );
-}
-
-function scopesOfTenant(place: string): string {
-  const hostScopes = `select 'host:' || host from hosts where tenant = ${place}`;
-  return `(scope = 'fleet' or scope = 'tenant:' || ${place} or scope in (${hostScopes}))`;
-}
-
-/** Standing bans by level; key `manual` for those by hand. */
-export async function countStanding(
-  sql: Sql,
-  tenant: string | null,
-): Promise<Readonly<{ active: number; byLevel: Readonly<Record<string, number>> }>> {
-  const condition = tenant === null ? "" : `and ${scopesOfTenant("$1")}`;
-  const rows = await sql.rows<{ level: string; count: number }>(
-    `select coalesce(level::text, 'manual') as level, count(*) as count from bans where ended_ms is null ${condition} group by 1`,
-    tenant === null ? [] : [tenant],
-  );
-  const active = rows.reduce((sum, row) => sum + row.count, 0);
-  return { active, byLevel: Object.fromEntries(rows.map((row) => [row.level, row.count])) };
-}
-
 /** The order that makes agents enforce a ban. */
 export function banOrder(ban: Pick<BanDecision, "id" | "net" | "untilMs" | "ports" | "level">): BanOrder {
   const { id, net, untilMs, ports, level } = ban;

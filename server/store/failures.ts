@@ -105,6 +105,8 @@ export type FailureView = Readonly<{
   jail: string;
   address: string;
   count: number;
+  weight: Weight;
+  sample: string | null;
 }>;
 
 /** The failures that arrived last, the newest first, of the last hour. */
@@ -115,7 +117,7 @@ export async function recentFailures(
   nowMs: number,
 ): Promise<FailureView[]> {
   return sql.rows<FailureView>(
-    `select at_ms as "atMs", tenant, host, jail, host(address) as address, count from failures
+    `select at_ms as "atMs", tenant, host, jail, host(address) as address, count, weight, sample from failures
      where received_ms > $3 and ($1::text is null or tenant = $1) order by received_ms desc limit $2`,
     [tenant, limit, nowMs - 3_600_000],
   );

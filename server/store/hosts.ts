@@ -1,4 +1,4 @@
-import { and, asc, eq, gt } from "drizzle-orm";
+import { and, asc, eq, gt, ilike, ne, or, sql as text } from "drizzle-orm";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { Scope } from "../../shared/order.ts";
 import { tokenPattern } from "../../shared/subjects.ts";
@@ -77,14 +77,70 @@ export async function listHosts(
     .limit(limit);
 }
 
+export type HostFilter = Readonly<{
+  tenant?: string | undefined;
+  state?: HostState | undefined;
+  /** Part of the name or the label. */
+  search?: string | undefined;
+  /** Only hosts that need a look: see `troubled`. */
+  troubled?: Readonly<{ seenSinceMs: number; orderEpoch: number; fleetRevision: number }> | undefined;
+  /** Names after this one. */
+  after?: string | undefined;
+}>;
+
+/** In the order of names. */
+export async function listHostsBy(sql: Sql, filter: HostFilter, limit: number): Promise<HostRecord[]> {
+  const { tenant, state, search, troubled, after } = filter;
+  const words = search === undefined ? undefined : `%${search.replaceAll(/[\\%_]/g, "\\$&")}%`;
+  return sql.db
+    .select()
+    .from(hosts)
+    .where(
+      and(
+        tenant === undefined ? undefined : eq(hosts.tenant, tenant),
+        state === undefined ? undefined : eq(hosts.state, state),
+        words === undefined ? undefined : or(ilike(hosts.host, words), ilike(hosts.label, words)),
+        troubled === undefined ? undefined : isTroubled(troubled),
+        after === undefined ? undefined : gt(hosts.host, after),
+      ),
+    )
+    .orderBy(asc(hosts.host))
+    .limit(limit);
+}
+
+function isTroubled({ seenSinceMs, orderEpoch, fleetRevision }: NonNullable<HostFilter["troubled"]>) {
+  return and(
+    ne(hosts.state, "revoked"),
+    or(
+      eq(hosts.state, "quarantined"),
+      text`coalesce(${hosts.lastSeenMs}, 0) < ${seenSinceMs}`,
+      text`(${hosts.enforcing} = false and not ${hosts.observe})`,
+      text`coalesce(${hosts.orderEpoch}, 0) <> ${orderEpoch}`,
+      text`coalesce(${hosts.fleetRevision}, 0) < ${fleetRevision}`,
+      text`${hosts.problems} <> '[]'::jsonb`,
+    ),
+  );
+}
+
 export async function setHostState(
   sql: Sql,
   host: string,
-  change: Partial<Pick<HostRecord, "observe" | "contribute">> & Readonly<{ state?: "revoked" }>,
+  change: Readonly<{
+    observe?: boolean | undefined;
+    contribute?: boolean | undefined;
+    label?: string | null | undefined;
+    state?: "revoked" | undefined;
+  }>,
 ): Promise<HostRecord> {
   const [row] = await sql.db.update(hosts).set(change).where(eq(hosts.host, host)).returning();
-  if (row === undefined) throw new Fleet2banError("not_found", `host: there is no host "${host}"`);
+  if (row === undefined) throw new Fleet2banError("not_found", `there is no host ${host}`);
   return row;
+}
+
+/** What it has applied of the old tenant's orders says nothing about the new one's. */
+export async function setHostTenant(sql: Sql, host: string, tenant: string): Promise<void> {
+  await sql.db.update(hosts).set({ tenant, tenantRevision: null }).where(eq(hosts.host, host));
+  await sql.rows("update local_bans set tenant = $2 where host = $1", [host, tenant]);
 }
 
 /** What people may change of a host; the state an edit is made upon. */

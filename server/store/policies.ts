@@ -1,4 +1,4 @@
-import { desc, eq } from "drizzle-orm";
+import { desc, eq, lt } from "drizzle-orm";
 import { parse } from "yaml";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { type Policy, parsePolicy } from "../domain/policy.ts";
@@ -39,11 +39,14 @@ export async function policyByVersion(sql: Sql, version: number): Promise<Policy
   return row;
 }
 
-export async function listPolicies(sql: Sql, limit: number): Promise<PolicyRecord[]> {
-  return sql.db.select().from(policies).orderBy(desc(policies.version)).limit(limit);
+/** Newest first, those below `before`. */
+export async function listPolicies(sql: Sql, before: number | null, limit: number): Promise<PolicyRecord[]> {
+  const older = before === null ? undefined : lt(policies.version, before);
+  return sql.db.select().from(policies).where(older).orderBy(desc(policies.version)).limit(limit);
 }
 
-function readPolicy(document: string): Policy {
+/** @throws Fleet2banError `invalid` naming setting and remedy */
+export function readPolicy(document: string): Policy {
   let value: unknown;
   try {
     value = parse(document);

@@ -41,7 +41,7 @@ export async function standingRules(sql: Sql): Promise<RuleView[]> {
   return sql.rows<RuleView>(`select ${ruleColumns} from rules where removed_ms is null order by id`);
 }
 
-/** Newest first. `tenant` null = of everybody; otherwise the fleet's and that tenant's. */
+/** Newest first. `tenant` null = of everybody; otherwise that tenant's own: the fleet's list names others' addresses. */
 export async function listRules(
   sql: Sql,
   kind: RuleKind,
@@ -50,7 +50,7 @@ export async function listRules(
   limit: number,
 ): Promise<RuleView[]> {
   return sql.rows<RuleView>(
-    `select ${ruleColumns} from rules where removed_ms is null and kind = $1 and ($2::text is null or tenant is null or tenant = $2)
+    `select ${ruleColumns} from rules where removed_ms is null and kind = $1 and ($2::text is null or tenant = $2)
        and ($3::bigint is null or id < $3) order by id desc limit $4`,
     [kind, tenant, before, limit],
   );

@@ -34,6 +34,15 @@ export async function listTenants(sql: Sql, tenant: string | null): Promise<Tena
   );
 }
 
+export async function findTenant(sql: Sql, name: string): Promise<TenantView | undefined> {
+  const [found] = await listTenants(sql, name);
+  return found;
+}
+
+export async function setTrust(sql: Sql, name: string, trust: Trust): Promise<void> {
+  await sql.db.update(tenants).set({ trust }).where(eq(tenants.name, name));
+}
+
 /** What people may change of a tenant. */
 export function tenantState({ trust, quarantined }: Pick<TenantView, "trust" | "quarantined">) {
   return { trust, quarantined };

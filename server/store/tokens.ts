@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { and, asc, count, eq, gt, isNull, lt, or, sql as text } from "drizzle-orm";
+import { and, asc, count, desc, eq, getTableColumns, gt, isNull, lt, or, sql as text } from "drizzle-orm";
 import { minuteMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { apiTokens, type Role } from "./schema-admin.ts";
@@ -145,6 +145,41 @@ export async function findEnrollmentToken(
     .select({ tenant: enrollmentTokens.tenant, host: enrollmentTokens.host })
     .from(enrollmentTokens)
     .where(and(eq(enrollmentTokens.hash, hashOf(secret)), gt(enrollmentTokens.untilMs, nowMs)));
+  return row;
+}
+
+export type EnrollmentTokenRow = Omit<typeof enrollmentTokens.$inferSelect, "hash">;
+const { hash: _hash, ...enrollmentView } = getTableColumns(enrollmentTokens);
+
+/** Newest first, those below `before`. `tenant` null = all. */
+export async function listEnrollmentTokens(
+  sql: Sql,
+  tenant: string | null,
+  before: number | null,
+  limit: number,
+): Promise<EnrollmentTokenRow[]> {
+  const own = tenant === null ? undefined : eq(enrollmentTokens.tenant, tenant);
+  const older = before === null ? undefined : lt(enrollmentTokens.id, before);
+  return sql.db
+    .select(enrollmentView)
+    .from(enrollmentTokens)
+    .where(and(own, older))
+    .orderBy(desc(enrollmentTokens.id))
+    .limit(limit);
+}
+
+/** @returns undefined when there is no such token, or not of this tenant */
+export async function revokeEnrollmentToken(
+  sql: Sql,
+  id: number,
+  tenant: string | null,
+): Promise<EnrollmentTokenRow | undefined> {
+  const own = tenant === null ? undefined : eq(enrollmentTokens.tenant, tenant);
+  const [row] = await sql.db
+    .update(enrollmentTokens)
+    .set({ usesLeft: 0 })
+    .where(and(eq(enrollmentTokens.id, id), own))
+    .returning(enrollmentView);
   return row;
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { addRule, banByHand, unbanById } from "../../../server/ingest/admin-acts.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
-import { countStanding, listBans } from "../../../server/store/bans.ts";
+import { countStanding, listBans } from "../../../server/store/ban-lists.ts";
 import { explainNet } from "../../../server/store/explain.ts";
 import { countFailures, recentFailures } from "../../../server/store/failures.ts";
 import { listRules } from "../../../server/store/rules.ts";
@@ -64,7 +64,7 @@ test("lists are filtered, paged and newest first", async () => {
     (await listBans(arena.store, filter, limit)).map((each) => each.id);
   assert.deepEqual(await ids({}), [3, 2, 1]);
   assert.deepEqual(await ids({}, 1), [3]);
-  assert.deepEqual(await ids({ before: 3 }), [2, 1]);
+  assert.deepEqual(await ids({ after: { id: 3, untilMs: null } }), [2, 1]);
   assert.deepEqual(await ids({ active: true }), [3, 2]);
   assert.deepEqual(await ids({ net: "192.0.2.0/24" }), [2, 1]);
   assert.deepEqual(await ids({ scope: "tenant:a" }), [2]);
@@ -74,7 +74,7 @@ test("lists are filtered, paged and newest first", async () => {
   assert.deepEqual(await countStanding(arena.store, "default"), { active: 0, byLevel: {} });
 });
 
-test("rules are listed for the fleet and the asking tenant", async () => {
+test("rules are listed for the fleet, and a tenant's own for the tenant", async () => {
   await using arena = await openArena({ default: ["h1"], a: ["a1"], b: ["b1"] });
   for (const tenant of [null, "a", "b"]) {
     await addRule(arena.writer, act, { kind: "allow", net: "192.0.2.0/24", tenant, reason: "x", untilMs: null });
@@ -82,7 +82,7 @@ test("rules are listed for the fleet and the asking tenant", async () => {
   const tenants = async (tenant: string | null) =>
     (await listRules(arena.store, "allow", tenant, null, 10)).map((each) => each.tenant);
   assert.deepEqual(await tenants(null), ["b", "a", null]);
-  assert.deepEqual(await tenants("a"), ["a", null]);
+  assert.deepEqual(await tenants("a"), ["a"]);
   assert.deepEqual(await listRules(arena.store, "never", null, null, 10), []);
 });
 

@@ -1,0 +1,101 @@
+import { type BanView, banColumns } from "./bans.ts";
+import type { Sql } from "./sql.ts";
+import { Where } from "./where.ts";
+
+export type BanSort = "newest" | "oldest" | "ending";
+export type BanFilter = Readonly<{
+  active?: boolean | undefined;
+  scope?: string | undefined;
+  /** The net itself or anything inside it. */
+  net?: string | undefined;
+  level?: number | undefined;
+  minLevel?: number | undefined;
+  /** As stored: `jail sshd`, `spread` … */
+  reason?: string | undefined;
+  /** Only what concerns this tenant: its own scope, its hosts and the fleet. */
+  tenant?: string | undefined;
+  sort?: BanSort | undefined;
+  /** Only what comes after this one in the order asked for: the next page. */
+  after?: BanPlace | undefined;
+}>;
+/** Where a page ended. `untilMs` matters to the order by end only; null = never. */
+export type BanPlace = Readonly<{ id: number; untilMs: number | null }>;
+
+const orders: Readonly<Record<BanSort, string>> = {
+  newest: "id desc",
+  oldest: "id",
+  // Bans for ever end last, as PostgreSQL sorts nulls anyway.
+  ending: "until_ms, id",
+};
+
+/** The order by end is of standing bans only: the others have ended. */
+export async function listBans(sql: Sql, filter: BanFilter, limit: number): Promise<BanView[]> {
+  const { sort = "newest", after } = filter;
+  const where = new Where();
+  const active = sort === "ending" ? true : filter.active;
+  if (active !== undefined) where.also(`ended_ms is ${active ? "" : "not "}null`);
+  where.is((place) => `scope = ${place}`, filter.scope);
+  where.is((place) => `net <<= ${place}::inet`, filter.net);
+  where.is((place) => `level = ${place}`, filter.level);
+  where.is((place) => `level >= ${place}`, filter.minLevel);
+  where.is((place) => `reason = ${place}`, filter.reason);
+  where.is(scopesOfTenant, filter.tenant);
+  if (after !== undefined) afterPlace(where, sort, after);
+  return sql.rows<BanView>(
+    `select ${banColumns} from bans where ${where.text} order by ${orders[sort]} limit ${where.place(limit)}`,
+    where.values,
+  );
+}
+
+function afterPlace(where: Where, sort: BanSort, { id, untilMs }: BanPlace): void {
+  if (sort === "newest") where.is((place) => `id < ${place}`, id);
+  else if (sort === "oldest") where.is((place) => `id > ${place}`, id);
+  else if (untilMs === null) where.also(`until_ms is null and id > ${where.place(id)}`);
+  else {
+    const [until, last] = [where.place(untilMs), where.place(id)];
+    where.also(`((until_ms, id) > (${until}, ${last}) or until_ms is null)`);
+  }
+}
+
+function scopesOfTenant(place: string): string {
+  const hostScopes = `select 'host:' || host from hosts where tenant = ${place}`;
+  return `(scope = 'fleet' or scope = 'tenant:' || ${place} or scope in (${hostScopes}))`;
+}
+
+/** Standing bans by level; key `manual` for those by hand. */
+export async function countStanding(
+  sql: Sql,
+  tenant: string | null,
+): Promise<Readonly<{ active: number; byLevel: Readonly<Record<string, number>> }>> {
+  const condition = tenant === null ? "" : `and ${scopesOfTenant("$1")}`;
+  const rows = await sql.rows<{ level: string; count: number }>(
+    `select coalesce(level::text, 'manual') as level, count(*) as count from bans where ended_ms is null ${condition} group by bans.level`,
+    tenant === null ? [] : [tenant],
+  );
+  const active = rows.reduce((sum, row) => sum + row.count, 0);
+  return { active, byLevel: Object.fromEntries(rows.map((row) => [row.level, row.count])) };
+}
+
+/** Changes with every order of a scope the tenant (null = everybody) hears: two equal ones mean equal standing bans. */
+export async function standingTag(sql: Sql, tenant: string | null): Promise<string> {
+  const rows = await sql.rows<{ tag: string }>(
+    `select md5(coalesce(string_agg(scope || ' ' || revision, ',' order by scope), '')) as tag from scopes
+     where $1::text is null or ${scopesOfTenant("$1::text")}`,
+    [tenant],
+  );
+  return rows[0]?.tag ?? "";
+}
+
+export type LiftRate = Readonly<{ bans: number; lifted: number }>;
+
+/** Of the bans that started since: how many people lifted within a day, as they do with mistakes. */
+export async function liftRate(sql: Sql, tenant: string | null, sinceMs: number): Promise<LiftRate> {
+  const condition = tenant === null ? "" : `and ${scopesOfTenant("$2")}`;
+  const rows = await sql.rows<LiftRate>(
+    `select count(*) as bans,
+       count(*) filter (where end_reason <> 'expired' and ended_ms - started_ms <= 86400000) as lifted
+     from bans where started_ms >= $1 and level is not null ${condition}`,
+    tenant === null ? [sinceMs] : [sinceMs, tenant],
+  );
+  return rows[0] ?? { bans: 0, lifted: 0 };
+}
