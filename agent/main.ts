@@ -17,6 +17,8 @@ const commands: Readonly<
   unban: { about: "lift a ban on this host, whoever made it", load: () => import("./commands/unban.ts") },
 };
 
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on("error", () => process.exit(exitCodes.ok));
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -1,13 +1,16 @@
-import { createReadStream } from "node:fs";
 import { UsageError } from "../../shared/command-line.ts";
-import { exitCodes, Fleet2banError, messageOf } from "../../shared/errors.ts";
+import { exitCodes } from "../../shared/errors.ts";
 import { loadAgentConfig } from "../config.ts";
+import { zoneMinutes } from "../dates/zone.ts";
 import { compileFilter } from "../filters/compile-filter.ts";
 import { FilterReport } from "../filters/filter-report.ts";
 import { loadFilter } from "../settings/load-settings.ts";
 import { type AgentCommand, configDirOption, configOption, jsonOption, printJson } from "./command.ts";
+import { nowOption, readLog, readNowMs } from "./read-log.ts";
 
 const useDnsChoices = ["yes", "warn", "no", "raw"] as const;
+/** A test may be of an old log or of one to come, so dates are not held to be near the present as in a jail. */
+const latestYear = 2099;
 
 export const command: AgentCommand = {
   help: {
@@ -16,7 +19,7 @@ export const command: AgentCommand = {
       "What a filter finds in a log, like fail2ban-regex. LOG `-` is standard input; FILTER as in a jail:\n" +
       "`sshd[mode=aggressive]`; with `logtype=journal` lines carry no date and happen at --now.",
     options: {
-      now: { value: "EPOCH", help: "the present, in seconds since the epoch (default: the clock)" },
+      ...nowOption,
       timezone: { value: "TZ", help: "zone of dates without one (default: this machine's)" },
       usedns: { value: "MODE", help: "yes, warn, no or raw (default: warn; names are not resolved here)" },
       "no-findtime": { help: "kept for scripts: dates count as they stand in any case" },
@@ -28,31 +31,35 @@ export const command: AgentCommand = {
   },
   async run(line) {
     const [log = "", reference = ""] = line.positionals;
-    const nowText = line.text("now");
-    if (nowText !== undefined && !/^\d{1,11}(\.\d+)?$/.test(nowText))
-      throw new UsageError(`--now: "${nowText}" is not a time in seconds since the epoch`);
+    const nowMs = readNowMs(line);
     const useDns = useDnsChoices.find((choice) => choice === (line.text("usedns") ?? "warn"));
     if (useDns === undefined) throw new UsageError(`--usedns: must be one of ${useDnsChoices.join(", ")}`);
-    const configDir = line.text("config-dir") ?? loadAgentConfig(line.text("config")).configDir;
-    const filter = compileFilter(loadFilter(configDir, reference), { useDns, timezone: line.text("timezone") ?? null });
+    const timezone = readTimezone(line.text("timezone"));
+    const config = loadAgentConfig(line.text("config"));
+    const settings = loadFilter(line.text("config-dir") ?? config.configDir, reference, config.overlayDir);
+    const filter = compileFilter(settings, { useDns, timezone, latestYear });
     for (const warning of filter.warnings) process.stderr.write(`warning: ${warning}\n`);
-    const nowMs = nowText === undefined ? Date.now() : Number(nowText) * 1000;
     const report = new FilterReport(filter, { nowMs, mode: "any", findTimeMs: 0 }, (trouble) => {
       process.stderr.write(`${JSON.stringify(trouble)}\n`);
     });
     const print = line.on("json") ? printJson : printText;
-    for await (const chunk of openLog(log)) for (const row of report.add(chunk)) print(row);
-    for (const row of report.finish()) print(row);
+    for await (const chunk of readLog(log)) for (const row of report.add(chunk)) print(row);
+    for (const row of report.finish(log === "-")) print(row);
     return exitCodes.ok;
   },
 };
 
-async function* openLog(log: string): AsyncGenerator<Buffer> {
+/** What a filter understands (`CET`, `UTC+0200`), or a place such as Europe/Berlin with its summer time. */
+function readTimezone(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  if (zoneMinutes(text) !== undefined && text !== "") return text;
   try {
-    yield* log === "-" ? process.stdin : createReadStream(log, { highWaterMark: 1024 * 1024 });
-  } catch (cause) {
-    throw new Fleet2banError("unavailable", `${log}: cannot be read: ${messageOf(cause)}`, { cause });
+    new Intl.DateTimeFormat("en", { timeZone: text });
+  } catch {
+    throw new UsageError(`--timezone: "${text}" is no zone; write UTC+0200, CET or Europe/Berlin`);
   }
+  process.env.TZ = text;
+  return null;
 }
 
 function printText(row: Readonly<Record<string, unknown>>): void {
