@@ -41,6 +41,6 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function overview(): string {
-  const rows = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(8)}${about}`);
+  const rows = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`);
   return `usage: fleet2ban-agent COMMAND [options]\n\n${rows.join("\n")}\n\nEvery command has --help.\n`;
 }

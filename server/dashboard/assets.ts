@@ -1,10 +1,15 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Hono } from "hono";
 
 const own = (file: string) => fileURLToPath(new URL(`./assets/${file}`, import.meta.url));
-const installed = (file: string) => fileURLToPath(import.meta.resolve(file));
+/** A package's file: beside our own where the coordinator is installed as a bundle. */
+const installed = (file: string) => {
+  const bundled = own(basename(file));
+  return existsSync(bundled) ? bundled : fileURLToPath(import.meta.resolve(file));
+};
 
 const css = "text/css; charset=utf-8";
 const javascript = "text/javascript; charset=utf-8";
