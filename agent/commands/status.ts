@@ -31,6 +31,7 @@ function describe(status: AgentStatus, only: string | undefined): string {
     fleet === null
       ? "fleet     none: this agent works alone"
       : `fleet     ${fleet.tenant}/${fleet.host}, ${fleet.connected ? "connected" : "CUT OFF"}, ${fleet.inSync ? "in step" : "catching up"}, ${fleet.outbox.waitingRows} failures waiting`,
+    ...stoppedText(firewall.stopped),
     ...jails.map(
       (jail) =>
         `jail      ${jail.name}: ${jail.banned.length} banned, ${jail.counted} counted${bannedText(jail.banned)}`,
@@ -38,6 +39,13 @@ function describe(status: AgentStatus, only: string | undefined): string {
     ...status.problems.map((problem) => `!         ${problem}`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function stoppedText(stopped: AgentStatus["firewall"]["stopped"]): string[] {
+  const lists = stopped
+    .filter(({ packets }) => packets > 0)
+    .map(({ name, packets }) => `${packets} packets by ${name}`);
+  return lists.length === 0 ? [] : [`stopped   ${lists.join(", ")}`];
 }
 
 function bannedText(banned: AgentStatus["jails"][number]["banned"]): string {
