@@ -1,5 +1,6 @@
 import { getConnInfo } from "@hono/node-server/conninfo";
 import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { secureHeaders } from "hono/secure-headers";
 import { formatAddress, parseAddress } from "../../shared/address.ts";
@@ -7,7 +8,7 @@ import type { Desk } from "../desk/desk.ts";
 import { type AddressLookup, noLookup } from "./address-lookup.ts";
 import { serveAssets } from "./assets.ts";
 import { liveStream } from "./live-stream.ts";
-import { loginPage } from "./login.ts";
+import { loginPage, ownPath } from "./login.ts";
 import { addressPages } from "./pages/address.ts";
 import { auditPages } from "./pages/audit.ts";
 import { banPages } from "./pages/bans.ts";
@@ -24,6 +25,9 @@ import { isSameOrigin } from "./same-origin.ts";
 import { selfCheck } from "./self-check.ts";
 import { cookieName, servePages } from "./serve-pages.ts";
 import { createSessions, type Sessions } from "./session.ts";
+
+/** A token, and the page somebody came for. */
+const loginBytesMax = 4096;
 
 export type DashboardOptions = Readonly<{
   /** The page on which anybody may see whether they are banned; null = there is none. `contact`: whom to ask. */
@@ -92,18 +96,19 @@ export function createDashboard(desk: Desk, now: () => number, options: Partial<
 }
 
 function serveLogin(app: Hono, { desk, sessions, now, isBehindProxy }: DashboardParts): void {
-  app.post("/login", async (context) => {
+  app.post("/login", bodyLimit({ maxSize: loginBytesMax }), async (context) => {
     context.header("cache-control", "no-store");
-    if (!isSameOrigin(context.req.raw.headers)) return context.html(loginPage("Please log in on this page."), 403);
     const form = await context.req.parseBody();
+    const to = ownPath(form.to);
+    if (!isSameOrigin(context.req.raw.headers)) return context.html(loginPage("Please log in on this page.", to), 403);
     const token = typeof form.token === "string" ? form.token.trim() : "";
     const principal = token === "" ? undefined : await desk.principalOf(token);
-    if (principal === undefined) return context.html(loginPage("This token is unknown, expired or revoked."), 401);
+    if (principal === undefined) return context.html(loginPage("This token is unknown, expired or revoked.", to), 401);
     const forwarded = isBehindProxy ? context.req.header("x-forwarded-proto") : undefined;
     const secure = new URL(context.req.url).protocol === "https:" || forwarded === "https";
     const { id } = sessions.open(token, now());
     setCookie(context, cookieName, id, { httpOnly: true, sameSite: "Strict", path: "/", secure });
-    return context.redirect("/", 303);
+    return context.redirect(to, 303);
   });
   app.post("/logout", (context) => {
     if (isSameOrigin(context.req.raw.headers)) {

@@ -27,6 +27,11 @@ export type Frame = Readonly<{
   content: Html;
 }>;
 
+const scripts = html`<link rel="stylesheet" href="/assets/uplot.css">
+  <script src="/assets/htmx.js" defer></script>
+  <script src="/assets/uplot.js" defer></script>
+  <script src="/assets/dashboard.js" defer></script>`;
+
 /** Every page of somebody who is logged in. */
 export function framed({ title, path, principal, formToken, notice, problem, own, content }: Frame): Html {
   const shown = places.filter((place) => may(principal, place.act));
@@ -52,11 +57,11 @@ export function framed({ title, path, principal, formToken, notice, problem, own
   ${content}
 </main>
 <footer>${own}</footer>`;
-  return bare(title, body);
+  return bare(title, body, scripts);
 }
 
 /** A document of ours, with nothing that comes from elsewhere and no script or style inside. */
-export function bare(title: string, body: Html): Html {
+export function bare(title: string, body: Html, scripts: Html = nothing): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -65,11 +70,8 @@ export function bare(title: string, body: Html): Html {
   <meta name="htmx-config" content='{"includeIndicatorCSS":false,"history":false,"morphIgnore":["data-htmx-powered","open"]}'>
   <title>${title} · fleet2ban</title>
   <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="/assets/uplot.css">
   <link rel="stylesheet" href="/assets/style.css">
-  <script src="/assets/htmx.js" defer></script>
-  <script src="/assets/uplot.js" defer></script>
-  <script src="/assets/dashboard.js" defer></script>
+  ${scripts}
 </head>
 <body>
 <a class="skip" href="#content">Skip to content</a>

@@ -2,7 +2,8 @@ import { html } from "hono/html";
 import { bare } from "./frame.ts";
 import { type Html, nothing } from "./parts/html.ts";
 
-export function loginPage(problem: string | null): Html {
+/** @param to  the page somebody came for, shown after the login */
+export function loginPage(problem: string | null, to: string): Html {
   return bare(
     "Log in",
     html`<main id="content" class="door">
@@ -11,6 +12,8 @@ export function loginPage(problem: string | null): Html {
     <h1>Log in</h1>
     ${problem === null ? nothing : html`<p class="problem" role="alert">${problem}</p>`}
     <form method="post" action="/login">
+      <input type="hidden" name="to" value="${to}">
+      <input type="text" name="username" value="fleet2ban" autocomplete="username" hidden>
       <label class="field" for="token">API token</label>
       <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
       <button class="primary">Log in</button>
@@ -19,4 +22,9 @@ export function loginPage(problem: string | null): Html {
   </section>
 </main>`,
   );
+}
+
+/** Only a path of ours: a login never sends anybody elsewhere. */
+export function ownPath(text: unknown): string {
+  return typeof text === "string" && /^\/(?![/\\])[\x21-\x7e]{0,500}$/.test(text) ? text : "/";
 }

@@ -57,7 +57,7 @@ function answer(address: string, known: Explanation, contact: string, nowMs: num
         ban.untilMs === null ? "until somebody lifts it" : `ends by itself in ${roughly(ban.untilMs - nowMs)}`
       }.</li>`,
   );
-  const own = known.localBans.length === 0 ? nothing : html`<li>Too many failures on a single server.</li>`;
+  const own = known.localBans.length === 0 ? nothing : html`<li>Too many failed attempts on a single server.</li>`;
   return html`<p class="verdict bad">Yes. <code>${address}</code> is banned.</p>
 <ul>${reasons}${own}</ul>
 <p>Most often a device keeps trying an old password: a mail program, a phone, a backup. Correct it first, or the ban comes back.</p>

@@ -6,7 +6,7 @@ import { type ErrorCode, Fleet2banError } from "../../shared/errors.ts";
 import type { Principal } from "../desk/desk.ts";
 import type { DashboardParts } from "./dashboard.ts";
 import { bare, framed } from "./frame.ts";
-import { loginPage } from "./login.ts";
+import { loginPage, ownPath } from "./login.ts";
 import { ownAddress } from "./own-address.ts";
 import type { Form } from "./parts/form.ts";
 import { isSameOrigin } from "./same-origin.ts";
@@ -70,7 +70,10 @@ export function servePages(app: Hono, parts: DashboardParts): Pages {
   function turnAway(context: Context): Response | Promise<Response> {
     if (context.req.header("hx-request") !== undefined) return context.body(null, 401, { "hx-refresh": "true" });
     context.header("cache-control", "no-store");
-    return context.html(loginPage(null), 401);
+    const { pathname, search } = new URL(context.req.url);
+    const to = context.req.method === "GET" ? ownPath(`${pathname}${search}`) : "/";
+    // The front door is a page like any other; whoever asks for more is told that a login is missing.
+    return context.html(loginPage(null, to), to === "/" ? 200 : 401);
   }
 
   const failed = (error: unknown) => {

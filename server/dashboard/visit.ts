@@ -1,5 +1,6 @@
 import type { Desk, Principal, Role } from "../desk/desk.ts";
 import { mayAct } from "../desk/desk.ts";
+import { leastRoles } from "../desk/guard.ts";
 import type { AddressLookup } from "./address-lookup.ts";
 import type { Form } from "./parts/form.ts";
 import type { Html } from "./parts/html.ts";
@@ -22,24 +23,40 @@ export type Next = Readonly<{ to: string; notice: string }> | Page;
 
 /** What people do here, and the least role that may: what a role may not do is not offered, and refused. */
 export const least = {
-  look: "viewer",
-  unban: "support",
-  ban: "operator",
-  allow: "operator",
-  enroll: "operator",
-  held: "operator",
-  hosts: "operator",
-  revoke: "admin",
-  policy: "admin",
-  audit: "admin",
+  look: leastRoles.status,
+  unban: leastRoles.unbanNet,
+  ban: leastRoles.ban,
+  allow: leastRoles.addRule,
   never: "admin",
-  tenants: "admin",
-  tokens: "admin",
+  hosts: leastRoles.changeHost,
+  quarantine: leastRoles.changeHost,
+  enroll: leastRoles.addEnrollmentToken,
+  tenants: leastRoles.changeTenant,
+  held: leastRoles.held,
+  decideHeld: leastRoles.decideHeld,
+  policy: leastRoles.policy,
+  tryPolicy: leastRoles.tryPolicy,
+  setPolicy: leastRoles.setPolicy,
+  audit: leastRoles.audit,
+  verifyAudit: leastRoles.verifyAudit,
+  tokens: leastRoles.apiTokens,
 } as const satisfies Readonly<Record<string, Role>>;
 export type Act = keyof typeof least;
 
-/** Acts whose effect knows no tenant: a tenant's own admin has no say in them. */
-const ofWholeFleet: ReadonlySet<Act> = new Set(["never", "tenants", "policy", "held", "audit"]);
+/** Acts that know no tenant: a tenant's own people have no part in them. */
+const ofWholeFleet: ReadonlySet<Act> = new Set<Act>([
+  ...([
+    "never",
+    "quarantine",
+    "tenants",
+    "held",
+    "decideHeld",
+    "policy",
+    "tryPolicy",
+    "setPolicy",
+    "verifyAudit",
+  ] as const),
+]);
 
 export function may(principal: Principal, act: Act): boolean {
   return mayAct(principal, least[act]) && (principal.tenant === null || !ofWholeFleet.has(act));

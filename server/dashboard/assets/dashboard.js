@@ -38,7 +38,11 @@ function newChart(place, names, data) {
     cursor: { show: false },
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(5, most * 1.1)] } },
     axes: [
-      { ...axis, values: (_plot, splits) => splits.map((at) => new Date(at * 1000).toTimeString().slice(0, 5)) },
+      {
+        ...axis,
+        size: 26,
+        values: (_plot, splits) => splits.map((at) => new Date(at * 1000).toTimeString().slice(0, 5)),
+      },
       { ...axis, size: 44 },
     ],
     series: [{}, ...series],

@@ -1,7 +1,8 @@
 import { html } from "hono/html";
 import { addressBits, formatNet, parseNet, widen } from "../../../shared/address.ts";
+import { dayMs } from "../../../shared/durations.ts";
 import { Fleet2banError } from "../../../shared/errors.ts";
-import type { Explanation, UnbanReceipt } from "../../desk/desk.ts";
+import type { Explanation, FailureView, UnbanReceipt } from "../../desk/desk.ts";
 import { addressActions } from "../parts/address-actions.ts";
 import { addressPath, levelBadge, netLink, portsOf, shortNet } from "../parts/ban-cells.ts";
 import { fields, readForm } from "../parts/form.ts";
@@ -11,10 +12,15 @@ import { receiptOf } from "../parts/receipt.ts";
 import { count, table } from "../parts/table.ts";
 import { ago, left } from "../parts/time.ts";
 import { timeline } from "../parts/timeline.ts";
+import { readUnbanReason } from "../parts/unban-form.ts";
 import type { Page, Pages, Visit } from "../visit.ts";
 
 /** Bans whose removal one page follows; an unban lifts one per scope. */
 const receiptsMax = 8;
+
+/** The newest lines say what it wants; the timeline above adds up the rest. */
+const failuresMax = 20;
+const failuresMs = 7 * dayMs;
 
 /** Everything about one address, and what can be done about it. */
 export function addressPages(pages: Pages): void {
@@ -23,8 +29,9 @@ export function addressPages(pages: Pages): void {
     "/address/unban",
     "unban",
     async ({ desk, principal }, form) => {
-      const { net, reason } = readForm(form, { net: fields.net, reason: fields.reason });
-      const { lifted, total } = await desk.unbanNet(principal, net, reason);
+      const { net } = readForm(form, { net: fields.net });
+      const { reason, note } = readUnbanReason(form);
+      const { lifted, total } = await desk.unbanNet(principal, net, reason, { reason: note });
       const watched = lifted.slice(0, receiptsMax).map((id) => `&lifted=${id}`);
       const what = lifted.length === 1 ? "1 ban" : `${lifted.length} bans`;
       const notice =
@@ -55,7 +62,11 @@ async function show(visit: Visit, text: string): Promise<Page> {
     throw new Fleet2banError("invalid", `"${text}" is not an address or network; write 192.0.2.1 or 192.0.2.0/24`);
   }
   const net = formatNet(parsed);
-  const [known, receipts] = await Promise.all([desk.explain(principal, net), receiptsOf(visit)]);
+  const [known, receipts, failures] = await Promise.all([
+    desk.explain(principal, net),
+    receiptsOf(visit),
+    desk.failures(principal, { net, limit: failuresMax, withinMs: failuresMs }),
+  ]);
   const isWaiting = receipts.some((receipt) => receipt.waiting.length > 0 || receipt.applied < receipt.total);
   const content = live(
     { ...visit, path: "/address", query: keptQuery(visit, net) },
@@ -63,7 +74,7 @@ async function show(visit: Visit, text: string): Promise<Page> {
 <p class="summary">${known.summary}</p>
 ${addressActions(visit, net, known)}
 ${receipts.map(receiptOf)}
-<div class="columns"><div>${standing(visit, known)}<section class="card"><h2>Timeline</h2>${timeline(known)}</section></div>
+<div class="columns"><div>${standing(visit, known)}<section class="card"><h2>Timeline</h2>${timeline(known)}</section>${latest(visit, failures.items)}</div>
 <div>${facts(visit, net, known)}${protection(visit, known)}</div></div>`,
     isWaiting,
   );
@@ -132,6 +143,40 @@ function standing({ nowMs }: Visit, known: Explanation): Html {
   const hosts = html`<h2>Hosts' own bans</h2>${table(names, local, { caption: "Bans hosts made by themselves", empty: nothing })}`;
   return html`<section class="card"><h2>Bans that stand</h2>${shown}${local.length > 0 ? hosts : nothing}</section>`;
 }
+
+/** Log lines are the attacker's own words: shown as text, never as anything else. */
+function latest({ nowMs }: Visit, failures: readonly FailureView[]): Html {
+  if (failures.length === 0) return nothing;
+  const rows = failures.map((failure, index) => ({
+    id: `failure-${failure.tenant}-${failure.host}-${failure.atMs}-${index}`,
+    cells: [
+      ago(failure.atMs, nowMs),
+      `${failure.tenant}/${failure.host}`,
+      failure.jail,
+      count(failure.count),
+      meaning[failure.weight] ?? failure.weight,
+      failure.sample === null ? nothing : html`<code>${failure.sample}</code>`,
+    ],
+  }));
+  const columns = [
+    { name: "When" },
+    { name: "Host" },
+    { name: "Jail" },
+    { name: "Lines", kind: "number" },
+    { name: "Counts" },
+    { name: "Log line", kind: "wide" },
+  ] as const;
+  return html`<section class="card"><h2>Latest failures</h2>${table(columns, rows, { caption: "Latest failures", empty: nothing })}</section>`;
+}
+
+const meaning: Readonly<Record<string, string>> = {
+  fleet: "yes",
+  tenant: "for its tenant",
+  banned: "no, banned by then",
+  allowed: "no, allowed",
+  quarantined: "no, host quarantined",
+  late: "no, too late",
+};
 
 function facts({ lookup }: Visit, net: string, known: Explanation): Html {
   const parsed = parseNet(net);

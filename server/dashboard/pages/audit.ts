@@ -5,7 +5,7 @@ import { type Content, type Html, nothing } from "../parts/html.ts";
 import { live } from "../parts/live.ts";
 import { type Column, count, table } from "../parts/table.ts";
 import { clock } from "../parts/time.ts";
-import type { Page, Pages, Visit } from "../visit.ts";
+import { may, type Page, type Pages, type Visit } from "../visit.ts";
 
 const rowsMax = 100;
 
@@ -14,7 +14,7 @@ export function auditPages(pages: Pages): void {
   pages.get("/audit", "audit", show);
   pages.post(
     "/audit/verify",
-    "audit",
+    "verifyAudit",
     async ({ desk, principal }) => {
       const { entries, brokenAt } = await desk.verifyAudit(principal);
       const found =
@@ -38,7 +38,7 @@ const columns: readonly Column[] = [
 ];
 
 async function show(visit: Visit): Promise<Page> {
-  const { desk, principal, query, formToken } = visit;
+  const { desk, principal, query } = visit;
   const given = (name: string) => query.get(name)?.trim() || undefined;
   const filter = { actor: given("actor"), action: given("action"), target: given("target"), cursor: given("cursor") };
   const page = await desk.audit(principal, { ...filter, limit: rowsMax });
@@ -59,7 +59,7 @@ async function show(visit: Visit): Promise<Page> {
   const older =
     page.next === null ? nothing : html`<p><a class="button" href="/audit?${next.toString()}">Older entries</a></p>`;
   const content = html`<div class="heading"><h1>Audit</h1>
-  <form method="post" action="/audit/verify"><input type="hidden" name="formToken" value="${formToken}"><button>Check the whole log</button></form></div>
+  ${may(principal, "verifyAudit") ? verifyForm(visit) : nothing}</div>
 <form class="filter" action="/audit" role="search" aria-label="Filter the audit log">
   ${input("actor", "Who", { value: filter.actor ?? "" })}
   ${input("action", "Did", { value: filter.action ?? "", placeholder: "unban" })}
@@ -71,6 +71,10 @@ ${live(
   html`<section class="card">${table(columns, rows, { caption: "Audit log, newest first", empty: "No entry matches." })}</section>`,
 )}${older}`;
   return { title: "Audit", content };
+}
+
+function verifyForm({ formToken }: Visit): Html {
+  return html`<form method="post" action="/audit/verify"><input type="hidden" name="formToken" value="${formToken}"><button>Check the whole log</button></form>`;
 }
 
 function whyOf({ detail }: AuditView): Content {

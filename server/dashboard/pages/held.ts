@@ -7,7 +7,7 @@ import { type Html, nothing } from "../parts/html.ts";
 import { live } from "../parts/live.ts";
 import { type Column, table } from "../parts/table.ts";
 import { ago } from "../parts/time.ts";
-import type { Page, Pages, Visit } from "../visit.ts";
+import { may, type Page, type Pages, type Visit } from "../visit.ts";
 
 const rowsMax = 100;
 
@@ -16,7 +16,7 @@ export function heldPages(pages: Pages): void {
   pages.get("/held", "held", show);
   pages.post(
     "/held",
-    "held",
+    "decideHeld",
     async ({ desk, principal }, form) => {
       const { id, verb, reason } = readForm(form, {
         id: fields.id,
@@ -56,7 +56,7 @@ async function show(visit: Visit): Promise<Page> {
       portsOf(held.ports),
       held.why,
       ago(held.atMs, nowMs),
-      decide(visit, held),
+      may(principal, "decideHeld") ? decide(visit, held) : nothing,
     ],
   }));
   const empty =

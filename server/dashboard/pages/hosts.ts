@@ -31,7 +31,7 @@ export function hostPages(pages: Pages): void {
   );
   pages.post(
     "/hosts/revoke",
-    "revoke",
+    "hosts",
     async ({ desk, principal }, form) => {
       const host = form.text("host");
       const { reason } = readForm(form, { reason: fields.reason });
@@ -109,7 +109,7 @@ function list(visit: Visit, hosts: readonly HostView[]): Html {
     id: `host-${host.host}`,
     isBad: host.state === "active" && (!host.connected || host.enforcing === false || host.problems.length > 0),
     cells: [
-      html`<strong>${host.host}</strong> <span class="quiet">${host.tenant}${host.label === null ? "" : `, ${host.label}`}</span>`,
+      html`<strong>${host.host}</strong> <span class="second">${host.tenant}${host.label === null ? "" : `, ${host.label}`}</span>`,
       stateOf(host),
       ordersOf(host),
       firewallOf(host),
@@ -142,8 +142,8 @@ function ordersOf({ behind }: HostView): Content {
 
 function firewallOf(host: HostView): Content {
   const name = host.firewall ?? "unknown";
-  if (host.observe) return html`${name} <span class="quiet">told to observe</span>`;
-  return host.enforcing === false ? html`${name} <strong>not enforcing</strong>` : name;
+  if (host.observe) return html`${name} <span class="second">told to observe</span>`;
+  return host.enforcing === false ? html`${name} <span class="second"><strong>not enforcing</strong></span>` : name;
 }
 
 function problemsOf({ problems, clockSkewMs, contribute }: HostView): Content {
@@ -157,8 +157,10 @@ function problemsOf({ problems, clockSkewMs, contribute }: HostView): Content {
 }
 
 function changeForm(visit: Visit, host: HostView): Html {
+  const trust =
+    host.state === "quarantined" ? (["trust", "Trust again"] as const) : (["quarantine", "Quarantine"] as const);
   const verbs = [
-    host.state === "quarantined" ? (["trust", "Trust again"] as const) : (["quarantine", "Quarantine"] as const),
+    ...(may(visit.principal, "quarantine") ? [trust] : []),
     host.observe ? (["enforce", "Enforce"] as const) : (["observe", "Only observe"] as const),
   ];
   const hidden = html`<input type="hidden" name="formToken" value="${visit.formToken}"><input type="hidden" name="host" value="${host.host}">`;
@@ -170,6 +172,6 @@ function changeForm(visit: Visit, host: HostView): Html {
     html`<form method="post" action="/hosts/change" class="stack">${hidden}
   ${input("reason", "Why", { required: true })}
   <div class="actions">${verbs.map(([verb, name]) => html`<button name="verb" value="${verb}">${name}</button>`)}</div></form>
-${may(visit.principal, "revoke") ? revoke : nothing}`,
+${revoke}`,
   );
 }

@@ -52,7 +52,8 @@ async function remove({ desk, principal }: Visit, kind: RuleKind, form: Form) {
 
 async function show(visit: Visit): Promise<Page> {
   const { desk, principal, query } = visit;
-  const kinds = ["never", "allow"] as const;
+  // What nobody may ban names others' addresses: a tenant does not read it.
+  const kinds: readonly RuleKind[] = principal.tenant === null ? ["never", "allow"] : ["allow"];
   const cursorOf = (kind: RuleKind) => query.get(`${kind}After`) ?? undefined;
   const pages = await Promise.all(
     kinds.map((kind) => desk.rules(principal, kind, { limit: rowsMax, cursor: cursorOf(kind) })),

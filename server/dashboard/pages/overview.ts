@@ -1,4 +1,5 @@
 import { html } from "hono/html";
+import { Fleet2banError } from "../../../shared/errors.ts";
 import type { BanView, FailureView, FleetStatus, HostView, Principal } from "../../desk/desk.ts";
 import type { StatsView } from "../../desk/desk-views.ts";
 import { attacksChart } from "../parts/attacks-chart.ts";
@@ -18,11 +19,18 @@ export function overviewPages(pages: Pages): void {
   pages.get("/", "look", show);
 }
 
+/** The dearest figures: when they cannot be had, the rest of the page is worth seeing all the more. */
+function unknown(error: unknown): StatsView {
+  if (!(error instanceof Fleet2banError) || error.code !== "unavailable") throw error;
+  const falsePositives = { bans: 0, lifted: 0, rate: 0 };
+  return { attacksPerMinute: [], bansByLevel: {}, falsePositives, latency: null, held: 0, brake: "open" };
+}
+
 async function show(visit: Visit): Promise<Page> {
   const { desk, principal } = visit;
   const [status, stats, bans, troubled, failures] = await Promise.all([
     desk.status(principal),
-    desk.stats(principal),
+    desk.stats(principal).catch(unknown),
     desk.bans(principal, { limit: rowsMax, active: true }),
     desk.hosts(principal, { limit: rowsMax, troubled: true }),
     desk.recentFailures(principal, rowsMax),
@@ -32,7 +40,7 @@ ${status.degraded.map((sentence) => html`<p class="problem" role="alert">${sente
 ${headline(status, stats, principal)}
 <div class="columns">
   <section class="card"><h2>Attacks per minute, last hour, by jail</h2>${attacksChart(stats.attacksPerMinute, visit.nowMs)}</section>
-  <section class="card"><h2>Standing bans by level</h2>${levels(stats.bansByLevel)}</section>
+  <section class="card"><h2>Standing bans by level</h2>${levels(status.bans.byLevel)}</section>
 </div>
 ${hostTrouble(troubled.items, status)}
 ${latestBans(visit, bans.items)}

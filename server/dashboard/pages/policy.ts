@@ -8,7 +8,7 @@ import { type Html, nothing } from "../parts/html.ts";
 import { table } from "../parts/table.ts";
 import { ago } from "../parts/time.ts";
 import { trial } from "../parts/trial.ts";
-import type { Page, Pages, Visit } from "../visit.ts";
+import { may, type Page, type Pages, type Visit } from "../visit.ts";
 
 const versionsMax = 30;
 /** As far back as failures are kept with their detail. */
@@ -18,11 +18,11 @@ const trialDays = 7;
 export function policyPages(pages: Pages): void {
   pages.get("/policy", "policy", (visit) => show(visit, null));
   pages.get("/policy/version", "policy", showVersion);
-  pages.post("/policy/try", "policy", tryOut, again);
+  pages.post("/policy/try", "tryPolicy", tryOut, again);
   pages.post("/policy/edit", "policy", again, again);
   pages.post(
     "/policy",
-    "policy",
+    "setPolicy",
     async ({ desk, principal }, form) => {
       const { reason } = readForm(form, { reason: fields.reason });
       const options = { reason, ifMatch: form.text("etag") };
@@ -33,7 +33,7 @@ export function policyPages(pages: Pages): void {
   );
   pages.post(
     "/policy/revert",
-    "policy",
+    "setPolicy",
     async ({ desk, principal }, form) => {
       const { reason } = readForm(form, { reason: fields.reason });
       const { version } = await desk.revertPolicy(principal, { reason, ifMatch: form.text("etag") });
@@ -66,13 +66,17 @@ async function show(visit: Visit, document: string | null): Promise<Page> {
   }));
   const columns = [{ name: "Version" }, { name: "State" }, { name: "By" }, { name: "Since" }];
   const empty = "The built-in policy is in force. The first one you write becomes version 1.";
-  const content = html`<div class="heading"><h1>Policy</h1>${policy.version > 0 ? revertForm(visit, policy.etag) : nothing}</div>
+  const content = html`<div class="heading"><h1>Policy</h1>${policy.version > 0 && may(principal, "setPolicy") ? revertForm(visit, policy.etag) : nothing}</div>
 <p class="intro">${policy.version === 0 ? "The built-in policy is in force." : html`Policy ${policy.version} by ${policy.by} is in force.`} What you leave out is as in the built-in one. Nothing changes before you have seen what it would do.</p>
 <div class="columns">
 <form method="post" action="/policy/try" class="card">
   <input type="hidden" name="formToken" value="${formToken}"><input type="hidden" name="etag" value="${policy.etag}">
   <label class="field">Policy, as YAML<textarea name="document" rows="28" spellcheck="false" autocapitalize="off">${written}</textarea></label>
-  <div class="actions"><button class="primary">Check and try</button><span class="quiet">Replays the failures of the last ${trialDays} days.</span></div>
+  ${
+    may(principal, "tryPolicy")
+      ? html`<div class="actions"><button class="primary">Check and try</button><span class="quiet">Replays the failures of the last ${trialDays} days.</span></div>`
+      : nothing
+  }
 </form>
 <div><section class="card"><h2>Versions</h2>${table(columns, rows, { caption: "Versions, newest first", empty })}</section>
 ${disclosure("Everything that holds, defaults included", html`<pre class="document" tabindex="0">${policy.effective}</pre>`)}</div>
@@ -97,16 +101,21 @@ async function tryOut(visit: Visit, form: Form): Promise<Page> {
 
 type Verdict = Readonly<{ document: string; before: string; after: string; outcome: PolicyTrial; etag: string }>;
 
-function verdict({ formToken }: Visit, { document, before, after, outcome, etag }: Verdict): Html {
+function verdict({ formToken, principal }: Visit, { document, before, after, outcome, etag }: Verdict): Html {
   const hidden = html`<input type="hidden" name="formToken" value="${formToken}"><input type="hidden" name="etag" value="${etag}"><textarea name="document" hidden aria-hidden="true" tabindex="-1">${document}</textarea>`;
   return html`<h1>What this policy would do</h1>
 <section class="card"><h2>What changes in the document</h2>${diff(before, after)}</section>
 ${trial(outcome)}
 <section class="card">
-  <form method="post" action="/policy" class="stack">${hidden}${input("reason", "Why", { placeholder: "fewer false positives on mail", required: true })}
-  <div class="actions"><button class="primary">Put it in force</button></div></form>
+  ${may(principal, "setPolicy") ? putForm(hidden) : html`<p class="quiet">An admin of the whole fleet can put it in force.</p>`}
   <form method="post" action="/policy/edit">${hidden}<button>Back to the editor</button></form>
 </section>`;
+}
+
+function putForm(hidden: Html): Html {
+  return html`<form method="post" action="/policy" class="stack">${hidden}
+  ${input("reason", "Why", { placeholder: "fewer false positives on mail", required: true })}
+  <button class="primary">Put it in force</button></form>`;
 }
 
 async function showVersion(visit: Visit): Promise<Page> {
@@ -118,7 +127,7 @@ async function showVersion(visit: Visit): Promise<Page> {
 <section class="card"><h2>Compared with the one in force</h2>${diff(inForce.effective, policy.effective)}</section>
 <section class="card"><h2>As it was written, by ${policy.by}</h2><pre class="document" tabindex="0">${policy.document}</pre>
 <form method="post" action="/policy/try"><input type="hidden" name="formToken" value="${formToken}"><input type="hidden" name="etag" value="${inForce.etag}"><textarea name="document" hidden aria-hidden="true" tabindex="-1">${policy.document}</textarea>
-<div class="actions"><button>Try it again</button><a class="button" href="/policy">Back</a></div></form></section>`;
+<div class="actions">${may(principal, "tryPolicy") ? html`<button>Try it again</button>` : nothing}<a class="button" href="/policy">Back</a></div></form></section>`;
   return { title: `Policy ${policy.version}`, content };
 }
 

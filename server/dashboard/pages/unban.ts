@@ -2,10 +2,10 @@ import { html } from "hono/html";
 import { Fleet2banError } from "../../../shared/errors.ts";
 import type { UnbanReceipt } from "../../desk/desk.ts";
 import { banCells, banColumns, netLink } from "../parts/ban-cells.ts";
-import { type Form, fields, readForm } from "../parts/form.ts";
+import { type Form, fields } from "../parts/form.ts";
 import { type Html, nothing } from "../parts/html.ts";
 import { table } from "../parts/table.ts";
-import { unbanReason } from "../parts/unban-form.ts";
+import { readUnbanReason, unbanReason } from "../parts/unban-form.ts";
 import type { Page, Pages, Visit } from "../visit.ts";
 
 /** One page of ticks. More at once is a policy's mistake, and mended there. */
@@ -44,9 +44,9 @@ ${
 
 async function unban({ desk, principal }: Visit, form: Form): Promise<Page> {
   const nets = readNets(form.all("net"));
-  const { reason } = readForm(form, { reason: fields.reason });
+  const { reason, note } = readUnbanReason(form);
   const receipts: UnbanReceipt[] = [];
-  for (const net of nets) receipts.push(await desk.unbanNet(principal, net, reason));
+  for (const net of nets) receipts.push(await desk.unbanNet(principal, net, reason, { reason: note }));
   const lifted = receipts.reduce((sum, receipt) => sum + receipt.lifted.length, 0);
   const rows = receipts.map((receipt) => ({
     id: receipt.net,

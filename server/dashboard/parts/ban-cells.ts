@@ -3,7 +3,7 @@ import { formatShort, parseNet } from "../../../shared/address.ts";
 import type { BanView } from "../../desk/desk.ts";
 import { type Content, type Html, nothing } from "./html.ts";
 import type { Column } from "./table.ts";
-import { ago, left, moment, roughly } from "./time.ts";
+import { ago, left } from "./time.ts";
 
 export function shortNet(net: string): string {
   const parsed = parseNet(net);
@@ -56,7 +56,7 @@ export function banCells(ban: BanView, nowMs: number): Content[] {
     ban.level === null ? `${ban.reason}, ${ban.by}` : ban.reason,
     evidenceOf(ban),
     portsOf(ban.ports),
-    moment(ban.startedMs, `${roughly(nowMs - ban.startedMs)} ago`),
+    ago(ban.startedMs, nowMs),
     banState(ban, nowMs),
   ];
 }

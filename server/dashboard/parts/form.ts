@@ -69,7 +69,7 @@ export function select(name: string, label: string, options: readonly Option[], 
     (option) =>
       html`<option value="${option.value}" ${option.value === chosen ? html`selected` : ""}>${option.name}</option>`,
   );
-  return html`<label class="field">${label}<select name="${name}">${shown}</select></label>`;
+  return html`<label class="field"><span>${label}</span><select name="${name}">${shown}</select></label>`;
 }
 
 export type Input = Readonly<{

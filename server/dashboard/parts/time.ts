@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { dayMs, hourMs, minuteMs, secondMs } from "../../../shared/durations.ts";
-import { type Html, nothing } from "./html.ts";
+import type { Html } from "./html.ts";
 
 /** A span as people say it, one or two units: `45s`, `12m`, `3h 20m`, `5d 2h`. */
 export function roughly(spanMs: number): string {
@@ -19,9 +19,12 @@ export function moment(atMs: number, shown: string): Html {
   return html`<time datetime="${exact}" title="${exact.replace("T", " ").slice(0, 19)} UTC">${shown}</time>`;
 }
 
+/** Below this the clocks of hosts say more than the number. */
+const justNowMs = 2 * secondMs;
+
 export function ago(atMs: number | null, nowMs: number): Html {
   if (atMs === null) return html`<span class="quiet">never</span>`;
-  return moment(atMs, `${roughly(nowMs - atMs)} ago`);
+  return moment(atMs, nowMs - atMs < justNowMs ? "just now" : `${roughly(nowMs - atMs)} ago`);
 }
 
 export function clock(atMs: number): Html {
@@ -33,6 +36,3 @@ export function left(untilMs: number | null, nowMs: number): Html {
   if (untilMs === null) return html`until lifted`;
   return moment(untilMs, untilMs <= nowMs ? "ending" : roughly(untilMs - nowMs));
 }
-
-export const orNothing = (atMs: number | null, show: (atMs: number) => Html): Html =>
-  atMs === null ? nothing : show(atMs);

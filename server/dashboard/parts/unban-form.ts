@@ -1,9 +1,23 @@
 import { html } from "hono/html";
+import { z } from "zod";
+import { type Form, readForm } from "./form.ts";
 import type { Html } from "./html.ts";
 
-/** Why a ban is lifted decides what the ladder remembers of it. */
-export const unbanReason: Html = html`<label class="field">Why
-  <input name="reason" list="unban-reasons" required value="false-positive" autocomplete="off">
-  <span class="quiet"><code>false-positive</code> makes the ladder forget the ban; anything else is a note for the audit log.</span>
-</label>
-<datalist id="unban-reasons"><option value="false-positive"></option><option value="customer called"></option><option value="test"></option></datalist>`;
+/** Why a ban is lifted decides what the ladder remembers of it, so nobody's choice is made for them. */
+export const unbanReason: Html = html`<fieldset><legend>Why</legend>
+  <label class="choice"><input type="radio" name="verdict" value="false-positive" required> It was a false positive: the ladder forgets the ban</label>
+  <label class="choice"><input type="radio" name="verdict" value="admin" required> For another reason: the ladder remembers it</label>
+</fieldset>
+<label class="field"><span>Note <span class="quiet">for the audit log</span></span><input name="note" autocomplete="off" placeholder="customer called, old password on a phone"></label>`;
+
+const noteLengthMax = 500;
+
+/** @returns the reason as the desk takes it, and the person's own words */
+export function readUnbanReason(form: Form): Readonly<{ reason: string; note: string | null }> {
+  const { verdict, note } = readForm(form, {
+    verdict: z.enum(["false-positive", "admin"], { error: "say whether it was a false positive" }),
+    note: z.string().trim().max(noteLengthMax),
+  });
+  const words = note === "" ? null : note;
+  return { reason: verdict === "false-positive" ? verdict : (words ?? "admin"), note: words };
+}
