@@ -6,18 +6,18 @@ import { addressesOf } from "./watch/host-names.ts";
 /** Everything this host must not cut itself off from, read anew every minute: addresses and sessions change. */
 export async function protectedBy(
   config: AgentConfig,
-  busUrl: string | undefined,
+  busUrls: readonly string[],
   sessions: SshSessions,
   nowMs: number,
 ): Promise<readonly NeverNet[]> {
   const [own, peers, bus, probes] = await Promise.all([
     readSelf(),
     sessions.read(nowMs),
-    busUrl === undefined ? [] : addressesOfPlace(hostOf(busUrl), "coordinator"),
+    Promise.all(busUrls.map((url) => addressesOfPlace(hostOf(url), "coordinator"))),
     Promise.all(config.probes.map((probe) => addressesOfPlace(hostOf(`tcp://${probe}`), "probe"))),
   ]);
   const listed = config.never.map((net) => ({ net, why: "never list" }));
-  return [...peers, ...own, ...bus, ...probes.flat(), ...listed];
+  return [...peers, ...own, ...bus.flat(), ...probes.flat(), ...listed];
 }
 
 async function addressesOfPlace(host: string | undefined, why: string): Promise<NeverNet[]> {

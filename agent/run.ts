@@ -44,13 +44,14 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   const print = (script: string) => log.info({ script, event: "observed" }, "would change the firewall");
   const { backend, reasons } = await detectFirewall(config.firewall, { now, print });
   const credentials = loadCredentials(config.credentials);
+  const busUrls = credentials === undefined ? [] : (credentials.urls ?? [credentials.url]);
   let fleet: Fleet | undefined;
   const reach = async () => (await (fleet?.reached() ?? true)) && (await reachPlaces(config.probes));
   const mayBeCutOff = credentials !== undefined || config.probes.length > 0;
   const enforcer = new Enforcer({ backend, verdict: config.verdict, log, ...(mayBeCutOff ? { reach } : {}) });
   opened.defer(() => enforcer.close());
   const sessions = new SshSessions();
-  const protect = async () => enforcer.protect(await protectedBy(config, credentials?.url, sessions, now()));
+  const protect = async () => enforcer.protect(await protectedBy(config, busUrls, sessions, now()));
   await protect();
 
   const { jails, broken } = openJails(settings, store.bans, log);

@@ -25,7 +25,19 @@ const ServerYaml = z.strictObject({
   natsUrl: z.string().optional(),
   /** Where the managed nats-server listens for agents. */
   natsListen: hostPort.prefault("127.0.0.1:4222"),
-  /** What enrolment tokens tell agents to connect to; absent: the listening address. */
+  /**
+   * TLS to agents. auto: whenever natsListen is not a loopback address, with an authority of the coordinator's own that
+   * agents learn with their enrolment token. Files instead: `{ cert, key, ca }`; with natsUrl `ca` alone.
+   */
+  natsTls: z
+    .union([
+      z.enum(["auto", "on", "off"]),
+      z.strictObject({ cert: z.string().optional(), key: z.string().optional(), ca: z.string() }),
+    ])
+    .default("auto"),
+  /** Where the managed nats-server also takes agents over WebSocket, for networks that let only 443 out. */
+  natsWebsocket: hostPort.optional(),
+  /** What enrolment tokens tell agents to connect to, several with commas; absent: the listening address. */
   natsPublicUrl: z.string().optional(),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
@@ -39,6 +51,8 @@ const optionFields = {
   "nats-url": "natsUrl",
   "nats-listen": "natsListen",
   "nats-public-url": "natsPublicUrl",
+  "nats-tls": "natsTls",
+  "nats-websocket": "natsWebsocket",
   "log-level": "logLevel",
 } as const;
 
@@ -57,7 +71,12 @@ export const serverHelp: CommandHelp = {
       value: "HOST:PORT",
       help: "where the managed nats-server listens for agents (default 127.0.0.1:4222)",
     },
-    "nats-public-url": { value: "URL", help: "what enrolment tokens tell agents to connect to" },
+    "nats-public-url": { value: "URLS", help: "what enrolment tokens tell agents to connect to, with commas" },
+    "nats-tls": {
+      value: "WHEN",
+      help: "auto (beyond loopback, the default), on or off; files: natsTls in the settings",
+    },
+    "nats-websocket": { value: "HOST:PORT", help: "also take agents over WebSocket here, for example 0.0.0.0:443" },
     "log-level": { value: "LEVEL", help: "debug, info, warn or error (default info)" },
   },
 };

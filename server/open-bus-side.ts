@@ -1,5 +1,8 @@
+import { hourMs } from "../shared/durations.ts";
+import { messageOf } from "../shared/errors.ts";
 import { Account } from "./bus/account.ts";
 import { type Bus, openBus } from "./bus/bus.ts";
+import { type BusTls, openBusTls, openLine, publicUrls } from "./bus/bus-tls.ts";
 import type { BusAddress } from "./bus/connect.ts";
 import { type BusKeys, loadBusKeys } from "./bus/keys.ts";
 import { managedNats } from "./bus/managed-nats.ts";
@@ -16,6 +19,8 @@ export type BusSide = Readonly<{
   keys: BusKeys;
   /** What agents are told to connect to. */
   publicAddress: BusAddress;
+  /** What an operator should know, in sentences. */
+  problems(): readonly string[];
 }>;
 
 export type BusSideParts = Readonly<{
@@ -27,13 +32,17 @@ export type BusSideParts = Readonly<{
   now: () => number;
 }>;
 
+/** A certificate is made anew two months before its end, so this is often enough. */
+const certificateCheckMs = 6 * hourMs;
+
 /** Keys, the managed nats-server or the given one, and our two connections to it; `opened` closes them in reverse. */
 export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableStack): Promise<BusSide> {
   const { config, directory, events, now } = parts;
   const keys = loadBusKeys(config.dataDir);
   const account = new Account(keys, parts.revocations, now());
-  const url = config.natsUrl ?? (await startManaged(parts, keys, account, opened));
-  const address = { url, ca: null };
+  const tls = await openBusTls(config, now());
+  const url = config.natsUrl ?? (await startManaged(parts, keys, account, tls, opened));
+  const address = { url, ca: tls.ca };
   const system = opened.use(await openSystem(address, keys, account, events.log));
   // The server must know the account before anybody of it can connect.
   await system.push();
@@ -42,16 +51,27 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
     const host = directory.hostOfKey(publicKey);
     if (host !== undefined) directory.setConnected(host.host, connected);
   });
-  return { bus, system, account, keys, publicAddress: { url: config.natsPublicUrl ?? url, ca: null } };
+  const urls = publicUrls(config, url, tls);
+  const publicAddress = { url: urls[0] ?? url, urls, ca: tls.ca };
+  const line = openLine(config, tls);
+  return {
+    ...{ bus, system, account, keys, publicAddress },
+    problems: () => [
+      ...(bus.connected() ? [] : ["the bus is away: agents protect themselves, orders wait"]),
+      ...(line === undefined ? [] : [line]),
+    ],
+  };
 }
 
 async function startManaged(
-  { config, directory, events }: BusSideParts,
+  { config, directory, events, now }: BusSideParts,
   keys: BusKeys,
   account: Account,
+  tls: BusTls,
   opened: AsyncDisposableStack,
 ): Promise<string> {
-  const place = { dataDir: config.dataDir, host: config.natsListen.host, tls: null, websocket: null };
+  const websocket = config.natsWebsocket ?? null;
+  const place = { dataDir: config.dataDir, host: config.natsListen.host, tls: tls.server, websocket };
   const { dir, config: write } = managedNats(place, keys, account);
   const server = opened.use(
     await startNatsServer({
@@ -65,5 +85,17 @@ async function startManaged(
       },
     }),
   );
+  const renew = async () => {
+    if (!(await tls.renew(now()))) return;
+    server.reload();
+    events.log.info({ event: "certificate_renewed" }, "made a new certificate for the bus; its authority is the same");
+  };
+  const timer = setInterval(() => {
+    renew().catch((error: unknown) => {
+      const fields = { problem: messageOf(error), event: "certificate_not_renewed" };
+      events.log.error(fields, "could not renew the certificate of the bus");
+    });
+  }, certificateCheckMs);
+  opened.defer(() => clearInterval(timer));
   return server.url;
 }

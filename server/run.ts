@@ -90,7 +90,7 @@ export async function run(config: ServerConfig, { now, log }: Deps): Promise<Coo
 
   const desk = openDesk({
     ...{ version, store, writer, directory, orderEpoch: epoch, now },
-    degraded: () => (side.bus.connected() ? [] : ["the bus is away: agents protect themselves, orders wait"]),
+    degraded: () => side.problems(),
     busHealth: () => busHealth(side.bus),
     async enroll({ tenant, host, uses, durationMs }, createdBy) {
       const createdMs = now();

@@ -2,12 +2,16 @@ import { z } from "zod";
 import { Fleet2banError, messageOf } from "./errors.ts";
 import { tokenPattern } from "./subjects.ts";
 
+const urls = z.array(z.string().min(1).max(512)).max(16).exactOptional();
+
 /** What an operator copies to a new host: everything the agent needs to find and trust the coordinator, once. */
 export const EnrollmentToken = z.object({
   v: z.literal(1),
   /** Names the token on the bus and in the database; not a secret by itself. */
   id: z.string().regex(/^[a-z0-9]{16,48}$/),
   url: z.string().min(1).max(512),
+  /** All of them when there are several, `url` included; `wss:` ones are for when nothing else gets through. */
+  urls,
   /** Certificate authority of the bus in PEM; null = the system's authorities, or no TLS. */
   ca: z.string().max(8192).nullable(),
   /** Ed25519 public key of order frames: SPKI DER in base64url. */
@@ -74,6 +78,7 @@ export type EnrollmentReply = Readonly<z.infer<typeof EnrollmentReply>>;
 export const AgentCredentials = z.object({
   v: z.literal(1),
   url: z.string(),
+  urls,
   ca: z.string().nullable(),
   orderKey: z.string(),
   host: z.string().regex(tokenPattern),

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { type ConnectionOptions, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
 import { secondMs } from "../../shared/durations.ts";
 import type { AgentCredentials } from "../../shared/enrollment.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { partitionDefault, subjects, type UpVerb } from "../../shared/subjects.ts";
 import type { Logger } from "../logger.ts";
+import { connectTo } from "./bus-places.ts";
 
 export type FleetConnection = AsyncDisposable &
   Readonly<{
@@ -119,10 +120,9 @@ export function openConnection(
   };
 }
 
-function optionsFor(credentials: () => AgentCredentials, spreadMs: () => number): ConnectionOptions & { tls?: object } {
-  const { url, ca, host, seed } = credentials();
+function optionsFor(credentials: () => AgentCredentials, spreadMs: () => number): ConnectionOptions {
+  const { host, seed } = credentials();
   return {
-    servers: url,
     name: host,
     authenticator: jwtAuthenticator(() => credentials().jwt, new TextEncoder().encode(seed)),
     inboxPrefix: `_INBOX.${host}`,
@@ -133,7 +133,6 @@ function optionsFor(credentials: () => AgentCredentials, spreadMs: () => number)
     reconnectDelayHandler: () => reconnectWaitMs + Math.random() * Math.max(reconnectSpreadMs, spreadMs()),
     pingInterval: pingIntervalMs,
     timeout: connectTimeoutMs,
-    ...(ca === null ? {} : { tls: { ca } }),
   };
 }
 
@@ -144,9 +143,9 @@ async function connectPatiently(
   log: Logger,
 ): Promise<NatsConnection | undefined> {
   let waitMs: number = connectWaitMs.first;
-  while (!signal.aborted) {
+  for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
-      const connection = await connect(optionsFor(credentials, spreadMs));
+      const connection = await connectTo(credentials(), optionsFor(credentials, spreadMs), attempt);
       if (!signal.aborted) return connection;
       await close(connection);
     } catch (error) {

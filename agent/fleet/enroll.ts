@@ -1,5 +1,5 @@
 import { createUser, type KeyPair } from "@nats-io/nkeys";
-import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
 import { secondMs } from "../../shared/durations.ts";
 import {
   type AgentCredentials,
@@ -12,11 +12,13 @@ import {
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import { decodeMessage } from "../../shared/fleet-messages.ts";
 import { subjects } from "../../shared/subjects.ts";
+import { connectTo } from "./bus-places.ts";
 
 const connectTimeoutMs = 10 * secondMs;
 const answerTimeoutMs = 10 * secondMs;
 /** A coordinator that is busy, or just restarting, leaves a question unanswered. */
 const askTimes = 3;
+const connectTimes = 3;
 
 /**
  * Enrols this host: makes a key that never leaves it, proves to the coordinator that it holds it, and gets credentials.
@@ -34,7 +36,8 @@ export async function enroll(tokenText: string, hostHint: string, nowMs: number)
     if (reply.kind === "refused") throw new Fleet2banError("forbidden", `enrolment refused: ${reply.why}`);
     const { host, tenant, jwt } = reply;
     const seed = new TextDecoder().decode(pair.getSeed());
-    return { v: 1, url: token.url, ca: token.ca, orderKey: token.orderKey, host, tenant, seed, jwt };
+    const { url, urls, ca, orderKey } = token;
+    return { v: 1, url, ...(urls === undefined ? {} : { urls }), ca, orderKey, host, tenant, seed, jwt };
   } finally {
     await connection.close();
   }
@@ -47,22 +50,28 @@ function requestOf(token: EnrollmentToken, pair: KeyPair, hostHint: string, atMs
 }
 
 async function connectWith(token: EnrollmentToken): Promise<NatsConnection> {
-  try {
-    return await connect({
-      servers: token.url,
-      authenticator: jwtAuthenticator(token.jwt, new TextEncoder().encode(token.seed)),
-      reconnect: false,
-      ignoreClusterUpdates: true,
-      timeout: connectTimeoutMs,
-      ...(token.ca === null ? {} : { tls: { ca: token.ca } }),
-    });
-  } catch (cause) {
-    throw new Fleet2banError(
-      "unavailable",
-      `${token.url}: ${messageOf(cause)}; is the coordinator reachable from here, and the token still good?`,
-      { cause },
-    );
+  const options = {
+    authenticator: jwtAuthenticator(token.jwt, new TextEncoder().encode(token.seed)),
+    reconnect: false,
+    ignoreClusterUpdates: true,
+    timeout: connectTimeoutMs,
+  };
+  let failure: unknown;
+  // Enough for one try over each kind of line.
+  for (let attempt = 0; attempt < connectTimes; attempt += 1) {
+    try {
+      return await connectTo(token, options, attempt);
+    } catch (error) {
+      // The usual way's failure says more than the detour's.
+      failure ??= error;
+    }
   }
+  const places = (token.urls ?? [token.url]).join(", ");
+  throw new Fleet2banError(
+    "unavailable",
+    `${places}: ${messageOf(failure)}; is the coordinator reachable from here, and the token still good?`,
+    { cause: failure },
+  );
 }
 
 async function ask(connection: NatsConnection, token: EnrollmentToken, request: EnrollmentRequest) {

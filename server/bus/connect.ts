@@ -1,8 +1,11 @@
 import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { lineOptions } from "../../shared/bus-line.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 
 export type BusAddress = Readonly<{
   url: string;
+  /** All of them when there are several. */
+  urls?: readonly string[];
   /** Certificate authority in PEM; null = the system's, or no TLS (the address's scheme says which). */
   ca: string | null;
 }>;
@@ -23,9 +26,10 @@ export async function connectAs(
   address: BusAddress,
   user: Readonly<{ name: string; jwt: () => string; seed: string; inbox: string }>,
 ): Promise<NatsConnection> {
+  const servers = [...(address.urls ?? [address.url])];
   try {
     return await connect({
-      servers: address.url,
+      servers,
       name: user.name,
       authenticator: jwtAuthenticator(user.jwt, new TextEncoder().encode(user.seed)),
       inboxPrefix: user.inbox,
@@ -36,7 +40,7 @@ export async function connectAs(
       reconnectJitter: reconnectJitterMs,
       reconnectJitterTLS: reconnectJitterMs,
       timeout: connectTimeoutMs,
-      ...(address.ca === null ? {} : { tls: { ca: address.ca } }),
+      ...lineOptions(servers, address.ca),
     });
   } catch (cause) {
     throw new Fleet2banError(

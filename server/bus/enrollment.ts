@@ -105,8 +105,10 @@ export function startEnrollment(parts: EnrollmentParts): Enrollment {
       const seconds = Math.ceil(Math.min(untilMs - nowMs, tokenLifeMaxMs) / secondMs);
       if (seconds <= 0) throw new Fleet2banError("invalid", "enrolment token: its end must lie in the future");
       const jwt = enrollJwt(keys, user.publicKey, tokenId, nowMs, seconds);
-      const { url, ca } = address;
-      return encodeEnrollmentToken({ v: 1, id: tokenId, url, ca, orderKey: keys.ordersPublic, jwt, seed: user.seed });
+      const { url, urls, ca } = address;
+      const places = urls === undefined || urls.length < 2 ? { url } : { url, urls: [...urls] };
+      const secrets = { orderKey: keys.ordersPublic, jwt, seed: user.seed };
+      return encodeEnrollmentToken({ v: 1, id: tokenId, ...places, ca, ...secrets });
     },
     revoke(publicKey) {
       account.revoke(publicKey, now());

@@ -19,7 +19,7 @@ export type NatsSettings = Readonly<{
   account: Readonly<{ publicKey: string; jwt: string }>;
   tls: Readonly<{ certFile: string; keyFile: string }> | null;
   /** For agents behind firewalls that let only 443 out. */
-  websocket: Readonly<{ port: number }> | null;
+  websocket: Readonly<{ host?: string; port: number }> | null;
 }>;
 
 /** Connections are 65 kB each with TLS: 20 000 are 1.3 GB, and twice the agents one coordinator is made for. */
@@ -65,7 +65,7 @@ export function natsConfig(settings: NatsSettings): string {
     // Compression off: it has let strangers exhaust the server before they said who they are.
     const secure = settings.tls === null ? "no_tls: true" : `tls ${tlsBlock(settings.tls)}`;
     lines.push(
-      `websocket { host: ${quoted(settings.host)}, port: ${settings.websocket.port}, compression: false, ${secure} }`,
+      `websocket { host: ${quoted(settings.websocket.host ?? settings.host)}, port: ${settings.websocket.port}, compression: false, ${secure} }`,
     );
   }
   return `${lines.join("\n")}\n`;

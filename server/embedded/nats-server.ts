@@ -29,6 +29,8 @@ export type NatsServer = AsyncDisposable &
     /** Of the process now running; tests kill it. */
     pid(): number | undefined;
     healthy(): Promise<boolean>;
+    /** Reads its certificates again. It ends every connection for that; all come back. */
+    reload(): void;
     stop(): Promise<void>;
   }>;
 
@@ -92,6 +94,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     url: `nats://${urlHost(options.listen.host)}:${port}`,
     pid: () => (current.child.exitCode === null ? current.child.pid : undefined),
     healthy: () => isHealthy(current.monitoringUrl),
+    reload: () => void current.child.kill("SIGHUP"),
     stop,
     [Symbol.asyncDispose]: stop,
   };
