@@ -155,3 +155,7 @@ export type BanExport = Readonly<{ etag: string; pages: () => AsyncIterable<read
 
 /** Something that happened just now; scopes as the asker writes them. */
 export type { LiveEvent } from "../events.ts";
+
+/** What a write was answered. */
+export type OnceAnswer = Readonly<{ status: number; body: string | null; etag: string | null }>;
+export type OnceState = Readonly<{ kind: "first" | "running" | "other" }> | (Readonly<{ kind: "done" }> & OnceAnswer);

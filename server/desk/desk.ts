@@ -12,6 +12,8 @@ import type {
   HostQuery,
   IncidentView,
   LiveEvent,
+  OnceAnswer,
+  OnceState,
   PolicyTrial,
   PolicyVersionView,
   PolicyView,
@@ -96,6 +98,11 @@ export type Desk = Readonly<{
   audit(asker: Principal, query: AuditQuery): Promise<Page<AuditView>>;
   /** Recomputes the whole chain of the audit log. */
   verifyAudit(asker: Principal): Promise<AuditCheck>;
+
+  /** Remembers for a day that a write was begun under this key, so that it is done once; `request` names what it is. */
+  startOnce(asker: Principal, key: string, request: string): Promise<OnceState>;
+  /** What the write was answered; null = it failed on our side and may be tried again. */
+  finishOnce(asker: Principal, key: string, answer: OnceAnswer | null): Promise<void>;
 
   /** Who holds this secret; undefined when it is unknown, expired or revoked. */
   principalOf(token: string): Promise<Principal | undefined>;

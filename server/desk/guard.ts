@@ -1,7 +1,7 @@
 import { Fleet2banError } from "../../shared/errors.ts";
 import { type Desk, mayAct, type Principal, type Role } from "./desk.ts";
 
-type Verb = Exclude<keyof Desk, "principalOf" | "health">;
+type Verb = Exclude<keyof Desk, "principalOf" | "health" | "startOnce" | "finishOnce">;
 
 /** The least role for every verb. The never list and a host's move ask for more; see there. */
 export const leastRoles: Readonly<Record<Verb, Role>> = {

@@ -1,4 +1,5 @@
 import { Fleet2banError } from "../../shared/errors.ts";
+import { finishOnce, startOnce } from "../store/idempotency.ts";
 import { banDesk } from "./ban-desk.ts";
 import type { Desk } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
@@ -24,6 +25,8 @@ export function openDesk(parts: DeskParts): Desk {
     ...explainDesk(parts),
     ...policyDesk(parts),
     ...tokenDesk(parts),
+    startOnce: (asker, key, request) => startOnce(parts.store, asker.tokenId, key, request, parts.now()),
+    finishOnce: (asker, key, answer) => finishOnce(parts.store, asker.tokenId, key, answer),
     async health() {
       const database = await parts.store.ping().then(() => "ok", sentenceOf);
       return { database, bus: await parts.busHealth().catch(sentenceOf) };

@@ -1,12 +1,12 @@
 import type { MiddlewareHandler } from "hono";
-import { Fleet2banError } from "../../shared/errors.ts";
-import { type Desk, mayAct, type Principal, type Role } from "../desk/desk.ts";
+import type { Desk } from "../desk/desk.ts";
+import type { ApiEnv } from "./api.ts";
 import { problem } from "./problem.ts";
 
 /** Bearer tokens as RFC 6750 writes them; ours start with `f2b_`. */
 const bearer = /^Bearer (f2b_[A-Za-z0-9_-]{20,200})$/;
 
-export function requireToken(desk: Desk): MiddlewareHandler<{ Variables: { principal: Principal } }> {
+export function requireToken(desk: Desk): MiddlewareHandler<ApiEnv> {
   return async (context, next) => {
     const token = bearer.exec(context.req.header("authorization") ?? "")?.[1];
     if (token === undefined) {
@@ -22,16 +22,7 @@ export function requireToken(desk: Desk): MiddlewareHandler<{ Variables: { princ
       context.header("www-authenticate", 'Bearer realm="fleet2ban", error="invalid_token"');
       return problem(context, 401, "this token is unknown, expired or revoked; ask an admin for a new one");
     }
-    context.set("principal", principal);
+    context.set("principal", { ...principal, requestId: context.get("requestId") });
     return await next();
   };
-}
-
-/** Refuses with the sentence that says which role would be enough. */
-export function requireRole(principal: Principal, least: Role): Principal {
-  if (mayAct(principal, least)) return principal;
-  throw new Fleet2banError(
-    "forbidden",
-    `this needs the role ${least}; your token "${principal.name}" has ${principal.role}`,
-  );
 }

@@ -1,16 +1,30 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Desk } from "../desk/desk.ts";
-import { type Api, newApi } from "./api.ts";
-import { requireRole } from "./auth.ts";
-import { body, json, problems } from "./routes.ts";
-import { Ban, Duration, Net, PageParams, Ports, pageOf, Reason, Receipt, ScopeText } from "./schemas.ts";
-import { showBan } from "./views.ts";
+import { leastRoles } from "../desk/guard.ts";
+import { newApi } from "./api.ts";
+import { body, DryRun, IdempotencyKey, json, needs, optionsOf, problems, WriteParams } from "./routes.ts";
+import { Ban, Duration, Flag, IdParam, Net, PageParams, Ports, pageOf, Reason, Receipt, ScopeText } from "./schemas.ts";
+import { showBan, showReceipt } from "./views.ts";
 
 const BanParams = PageParams.extend({
-  active: z.enum(["true", "false"]).default("true"),
+  active: Flag.default("true").openapi({ description: "false: ended ones too.", example: "true" }),
   scope: ScopeText.optional(),
-  net: Net.optional(),
-  level: z.coerce.number().int().min(0).max(15).optional(),
+  net: Net.optional().openapi({
+    type: "string",
+    description: "This network and everything in it.",
+    example: "192.0.2.0/24",
+  }),
+  level: z.coerce.number().int().min(0).max(15).optional().openapi({ type: "integer", example: 0 }),
+  jail: z.string().max(63).optional().openapi({ example: "sshd" }),
+  reason: z
+    .string()
+    .max(100)
+    .optional()
+    .openapi({ description: "spread, votes, network, admin, or `jail sshd`", example: "admin" }),
+  sort: z
+    .enum(["newest", "oldest", "ending"])
+    .default("newest")
+    .openapi({ description: "ending: of active bans, what ends next first.", example: "newest" }),
 });
 
 const NewBan = z
@@ -25,71 +39,88 @@ const NewBan = z
   })
   .openapi("NewBan", { example: { net: "192.0.2.1", scope: "fleet", bantime: "1h", reason: "scans every host" } });
 
+const liftParams = { reason: Reason.openapi({ description: "`false-positive` also erases it from the ladder." }) };
+
 const list = createRoute({
   method: "get",
   path: "/bans",
   summary: "List bans, newest first",
   request: { query: BanParams },
+  ...needs(leastRoles.bans),
   responses: { 200: json(pageOf(Ban), "A page of bans; `next` is the cursor of the following one."), ...problems },
+});
+const one = createRoute({
+  method: "get",
+  path: "/bans/{id}",
+  summary: "One ban",
+  request: { params: IdParam },
+  ...needs(leastRoles.oneBan),
+  responses: { 200: json(Ban, "The ban."), ...problems },
 });
 const create = createRoute({
   method: "post",
   path: "/bans",
   summary: "Ban a network by hand",
-  request: body(NewBan),
-  responses: { 201: json(Ban, "The ban, on its way to every host it covers."), ...problems },
+  request: { query: z.object({ dryRun: DryRun }), headers: IdempotencyKey, ...body(NewBan) },
+  ...needs(leastRoles.ban),
+  responses: { 201: json(Ban, "The ban, on its way to every host it covers; id 0 in a dry run."), ...problems },
 });
 const lift = createRoute({
   method: "delete",
   path: "/bans/{id}",
   summary: "Lift one ban everywhere",
-  request: { params: z.object({ id: z.coerce.number().int().positive() }), query: z.object({ reason: Reason }) },
+  description: "With a tenant's token a fleet ban goes on and the tenant's hosts get an exception for 24 h.",
+  request: { params: IdParam, query: WriteParams.extend(liftParams), headers: IdempotencyKey },
+  ...needs(leastRoles.unban),
   responses: { 200: json(Receipt, "What was lifted, and on how many hosts it is already gone."), ...problems },
 });
 const liftNet = createRoute({
   method: "delete",
   path: "/bans",
   summary: "Lift every ban of one address or network, hosts' own bans included",
-  request: { query: z.object({ net: Net, reason: Reason }) },
+  description:
+    "With a tenant's token: the bans of its own scope and hosts; a fleet ban goes on and its hosts get an exception for 24 h. A tenant may do so three times a day.",
+  request: { query: WriteParams.extend({ net: Net, ...liftParams }), headers: IdempotencyKey },
+  ...needs(leastRoles.unbanNet),
   responses: { 200: json(Receipt, "What was lifted, and on how many hosts it is already gone."), ...problems },
 });
 const receipt = createRoute({
   method: "get",
   path: "/bans/{id}/receipt",
-  summary: "Where a lifted ban is already gone",
-  request: { params: z.object({ id: z.coerce.number().int().positive() }) },
+  summary: "Where a ban, or its lifting, has arrived",
+  request: { params: IdParam },
+  ...needs(leastRoles.receipt),
   responses: { 200: json(Receipt, "Hosts that carried it out, and those still waiting."), ...problems },
 });
 
-export function banRoutes(desk: Desk): Api {
-  const api = newApi();
-  api.openapi(list, async (context) => {
-    const { active, ...query } = context.req.valid("query");
-    const page = await desk.bans(context.get("principal"), { ...query, active: active === "true" });
-    return context.json({ items: page.items.map(showBan), next: page.next }, 200);
-  });
-  api.openapi(create, async (context) => {
-    const principal = requireRole(context.get("principal"), "operator");
-    const { bantime, ports, ...request } = context.req.valid("json");
-    const ban = await desk.ban(principal, { ...request, banTimeMs: bantime, ports: ports ?? null });
-    return context.json(showBan(ban), 201);
-  });
-  api.openapi(lift, async (context) => {
-    const principal = requireRole(context.get("principal"), "support");
-    const { id } = context.req.valid("param");
-    return context.json(showReceipt(await desk.unban(principal, id, context.req.valid("query").reason)), 200);
-  });
-  api.openapi(liftNet, async (context) => {
-    const principal = requireRole(context.get("principal"), "support");
-    const { net, reason } = context.req.valid("query");
-    return context.json(showReceipt(await desk.unbanNet(principal, net, reason)), 200);
-  });
-  api.openapi(receipt, async (context) => {
-    return context.json(showReceipt(await desk.receipt(context.get("principal"), context.req.valid("param").id)), 200);
-  });
-  return api;
-}
-
-function showReceipt(receipt: Awaited<ReturnType<Desk["receipt"]>>) {
-  return { ...receipt, lifted: [...receipt.lifted], waiting: [...receipt.waiting] };
+export function banRoutes(desk: Desk) {
+  return newApi()
+    .openapi(list, async (context) => {
+      const { active, ...query } = context.req.valid("query");
+      const page = await desk.bans(context.get("principal"), { ...query, active: active === "true" });
+      return context.json({ items: page.items.map(showBan), next: page.next }, 200);
+    })
+    .openapi(create, async (context) => {
+      const { bantime, ports, dryRun, ...request } = context.req.valid("json");
+      const isDry = dryRun || context.req.valid("query").dryRun === "true";
+      const asked = { ...request, dryRun: isDry, banTimeMs: bantime, ports: ports ?? null };
+      return context.json(showBan(await desk.ban(context.get("principal"), asked)), 201);
+    })
+    .openapi(liftNet, async (context) => {
+      const { net, reason, ...query } = context.req.valid("query");
+      const lifted = await desk.unbanNet(context.get("principal"), net, reason, optionsOf(query));
+      return context.json(showReceipt(lifted), 200);
+    })
+    .openapi(one, async (context) => {
+      return context.json(showBan(await desk.oneBan(context.get("principal"), context.req.valid("param").id)), 200);
+    })
+    .openapi(lift, async (context) => {
+      const { id } = context.req.valid("param");
+      const { reason, ...query } = context.req.valid("query");
+      return context.json(showReceipt(await desk.unban(context.get("principal"), id, reason, optionsOf(query))), 200);
+    })
+    .openapi(receipt, async (context) => {
+      const found = await desk.receipt(context.get("principal"), context.req.valid("param").id);
+      return context.json(showReceipt(found), 200);
+    });
 }

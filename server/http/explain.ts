@@ -1,7 +1,8 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Desk } from "../desk/desk.ts";
-import { type Api, newApi } from "./api.ts";
-import { json, problems } from "./routes.ts";
+import { leastRoles } from "../desk/guard.ts";
+import { newApi } from "./api.ts";
+import { json, needs, problems } from "./routes.ts";
 import { Ban, Net, Rule, Time } from "./schemas.ts";
 import { showExplanation } from "./views.ts";
 
@@ -35,14 +36,13 @@ const explain = createRoute({
   path: "/explain",
   summary: "Everything about one address: every list, ban, level, history and the evidence",
   request: { query: z.object({ ip: Net }) },
+  ...needs(leastRoles.explain),
   responses: { 200: json(Explanation, "The whole answer in one call."), ...problems },
 });
 
-export function explainRoutes(desk: Desk): Api {
-  const api = newApi();
-  api.openapi(explain, async (context) => {
+export function explainRoutes(desk: Desk) {
+  return newApi().openapi(explain, async (context) => {
     const explanation = await desk.explain(context.get("principal"), context.req.valid("query").ip);
     return context.json(showExplanation(explanation), 200);
   });
-  return api;
 }

@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
 import { type ErrorCode, Fleet2banError } from "../../shared/errors.ts";
+import { LimitError, StaleError } from "../refusals.ts";
 
 /** One error, as RFC 9457 wants it. */
 export const Problem = z
@@ -14,7 +15,7 @@ export const Problem = z
   })
   .meta({ id: "Problem" });
 
-type Status = 400 | 401 | 403 | 404 | 409 | 413 | 422 | 429 | 500 | 503;
+type Status = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 422 | 429 | 500 | 503;
 const statusOfCode: Readonly<Record<ErrorCode, Status>> = {
   invalid: 400,
   not_found: 404,
@@ -29,7 +30,9 @@ const titles: Readonly<Record<Status, string>> = {
   403: "Forbidden",
   404: "Not found",
   409: "Conflict",
+  412: "Precondition failed",
   413: "Too large",
+  415: "Unsupported media type",
   422: "Unprocessable",
   429: "Too many requests",
   500: "Internal error",
@@ -44,6 +47,8 @@ export function problem(context: Context, status: Status, detail: string): Respo
 
 /** Turns whatever a route threw into a problem. Only our own sentences are shown; the rest goes to `report`. */
 export function problemOf(context: Context, error: unknown, report: (error: unknown) => void): Response {
+  if (error instanceof StaleError) return problem(context, 412, error.message);
+  if (error instanceof LimitError) return tooMany(context, error.message, error.retryAfterMs);
   if (error instanceof Fleet2banError) {
     if (error.code === "internal" || error.code === "unavailable") report(error);
     return problem(context, statusOfCode[error.code], error.message);
@@ -58,6 +63,11 @@ export function problemOf(context: Context, error: unknown, report: (error: unkn
     500,
     "Something unexpected happened; the coordinator's log has the details under this request id.",
   );
+}
+
+export function tooMany(context: Context, detail: string, retryAfterMs: number): Response {
+  context.header("retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
+  return problem(context, 429, detail);
 }
 
 /** The sentence for a request that does not fit its schema: which field, and what it should be. */

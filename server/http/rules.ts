@@ -1,9 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Desk, RuleKind } from "../desk/desk.ts";
-import { type Api, newApi } from "./api.ts";
-import { requireRole } from "./auth.ts";
-import { body, json, problems } from "./routes.ts";
-import { Duration, Net, PageParams, pageOf, Reason, Rule, TokenName } from "./schemas.ts";
+import { leastRoles } from "../desk/guard.ts";
+import { newApi } from "./api.ts";
+import { body, IdempotencyKey, json, needs, optionsOf, problems, ReasonedWriteParams, WriteParams } from "./routes.ts";
+import { Duration, IdParam, Net, PageParams, pageOf, Reason, Rule, TokenName } from "./schemas.ts";
 import { showRule } from "./views.ts";
 
 const NewRule = z
@@ -17,53 +17,54 @@ const NewRule = z
   .openapi("NewRule", { example: { net: "198.51.100.0/24", tenant: null, reason: "our office", duration: null } });
 
 const about = {
-  allow: "Networks whose failures count for nothing; adding one lifts what it covers.",
+  allow: "Networks whose failures count for nothing; adding one lifts what it covers. A tenant sees its own.",
   never: "Networks nothing may ever ban, whoever orders it.",
 } as const;
 
 /** `/allow` and `/never` are the same resource with different force. */
-export function ruleRoutes(desk: Desk): Api {
-  const api = newApi();
-  for (const kind of ["allow", "never"] as const) addRuleRoutes(api, desk, kind);
-  return api;
-}
-
-function addRuleRoutes(api: Api, desk: Desk, kind: RuleKind): void {
+export function ruleRoutes<Kind extends RuleKind>(desk: Desk, kind: Kind) {
+  const least = kind === "never" ? "admin" : leastRoles.addRule;
+  const path = `/${kind}` as const;
   const list = createRoute({
     method: "get",
-    path: `/${kind}`,
+    path,
     summary: `List the ${kind} list`,
     description: about[kind],
     request: { query: PageParams },
+    ...needs(leastRoles.rules),
     responses: { 200: json(pageOf(Rule), "A page of entries."), ...problems },
   });
   const create = createRoute({
     method: "post",
-    path: `/${kind}`,
+    path,
     summary: `Add to the ${kind} list`,
     description: about[kind],
-    request: body(NewRule),
+    request: { query: WriteParams, headers: IdempotencyKey, ...body(NewRule) },
+    ...needs(least),
     responses: { 201: json(Rule, "The entry; what it covers is being lifted."), ...problems },
   });
   const remove = createRoute({
     method: "delete",
-    path: `/${kind}/{id}`,
+    path: `/${kind}/{id}` as const,
     summary: `Remove from the ${kind} list`,
-    request: { params: z.object({ id: z.coerce.number().int().positive() }) },
+    request: { params: IdParam, query: ReasonedWriteParams, headers: IdempotencyKey },
+    ...needs(least),
     responses: { 204: { description: "Removed." }, ...problems },
   });
-  api.openapi(list, async (context) => {
-    const page = await desk.rules(context.get("principal"), kind, context.req.valid("query"));
-    return context.json({ items: page.items.map(showRule), next: page.next }, 200);
-  });
-  api.openapi(create, async (context) => {
-    const principal = requireRole(context.get("principal"), kind === "never" ? "admin" : "operator");
-    const { duration, ...request } = context.req.valid("json");
-    return context.json(showRule(await desk.addRule(principal, kind, { ...request, durationMs: duration })), 201);
-  });
-  api.openapi(remove, async (context) => {
-    const principal = requireRole(context.get("principal"), kind === "never" ? "admin" : "operator");
-    await desk.removeRule(principal, kind, context.req.valid("param").id);
-    return context.body(null, 204);
-  });
+  return newApi()
+    .openapi(list, async (context) => {
+      const page = await desk.rules(context.get("principal"), kind, context.req.valid("query"));
+      return context.json({ items: page.items.map(showRule), next: page.next }, 200);
+    })
+    .openapi(create, async (context) => {
+      const { duration, ...request } = context.req.valid("json");
+      const asked = { ...request, durationMs: duration };
+      const options = optionsOf(context.req.valid("query"));
+      return context.json(showRule(await desk.addRule(context.get("principal"), kind, asked, options)), 201);
+    })
+    .openapi(remove, async (context) => {
+      const options = optionsOf(context.req.valid("query"));
+      await desk.removeRule(context.get("principal"), kind, context.req.valid("param").id, options);
+      return context.body(null, 204);
+    });
 }

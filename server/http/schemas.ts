@@ -57,14 +57,25 @@ export const Ports = z
   .min(1)
   .max(banPortsMax)
   .openapi({ example: [22] });
-export const Reason = z.string().trim().min(1, "say why, people will ask").max(reasonLengthMax);
+export const Reason = z
+  .string()
+  .trim()
+  .min(1, "say why, people will ask")
+  .max(reasonLengthMax)
+  .openapi({ example: "ticket 4711" });
 export const TokenName = z.string().regex(tokenPattern, "must be 1 to 48 of a-z, 0-9 and -");
 export const RoleName = z.enum(roles);
 
 export const PageParams = z.object({
-  cursor: z.string().max(200).optional(),
-  limit: z.coerce.number().int().min(1).max(pageLimitMax).default(100),
+  cursor: z.string().max(200).optional().openapi({ description: "`next` of the page before." }),
+  limit: z.coerce.number().int().min(1).max(pageLimitMax).default(100).openapi({ type: "integer", example: 100 }),
 });
+/** The number in a path. */
+export const IdParam = z.object({
+  id: z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER).openapi({ type: "integer", example: 1 }),
+});
+/** `true` or `false` in a query; absent = both. */
+export const Flag = z.enum(["true", "false"]).openapi({ example: "true" });
 
 export const Evidence = z.object({ hosts: z.int(), tenants: z.int(), failures: z.int() });
 
@@ -81,6 +92,7 @@ export const Ban = z
     until: Time.nullable(),
     ended: Time.nullable(),
     endReason: z.string().nullable(),
+    note: z.string().nullable(),
     evidence: Evidence,
   })
   .openapi("Ban", {
@@ -91,11 +103,12 @@ export const Ban = z
       level: 0,
       ports: [22],
       reason: "jail sshd",
-      by: "policy",
+      by: "policy 3",
       started: "2026-11-22T08:00:00.000Z",
       until: "2026-11-22T09:00:00.000Z",
       ended: null,
       endReason: null,
+      note: null,
       evidence: { hosts: 3, tenants: 1, failures: 3 },
     },
   });
@@ -108,7 +121,9 @@ export const Receipt = z
     total: z.int(),
     waiting: z.array(z.string()),
   })
-  .openapi("Receipt");
+  .openapi("Receipt", {
+    example: { net: "192.0.2.1/32", lifted: [7], applied: 40, total: 41, waiting: ["web-7"] },
+  });
 
 export const Rule = z
   .object({
@@ -126,8 +141,12 @@ export const Host = z
   .object({
     host: z.string(),
     tenant: z.string(),
+    label: z.string().nullable(),
     state: z.enum(["active", "quarantined", "revoked"]),
+    observe: z.boolean(),
+    contribute: z.boolean(),
     connected: z.boolean(),
+    enrolled: Time,
     lastSeen: Time.nullable(),
     version: z.string().nullable(),
     firewall: z.string().nullable(),
@@ -135,6 +154,7 @@ export const Host = z
     behind: z.int().nullable(),
     clockSkewMs: z.int().nullable(),
     problems: z.array(z.string()),
+    etag: z.string(),
   })
   .openapi("Host");
 

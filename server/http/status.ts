@@ -1,8 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Desk } from "../desk/desk.ts";
-import { type Api, newApi } from "./api.ts";
-import { json, problems } from "./routes.ts";
-import { Time, timeOf } from "./schemas.ts";
+import { leastRoles } from "../desk/guard.ts";
+import { newApi } from "./api.ts";
+import { json, needs, problems } from "./routes.ts";
+import { RoleName, Time, timeOf } from "./schemas.ts";
 
 export const Status = z
   .object({
@@ -14,43 +15,61 @@ export const Status = z
   })
   .openapi("Status");
 
-const Failure = z
+export const Stats = z
   .object({
-    at: Time,
-    tenant: z.string(),
-    host: z.string(),
-    jail: z.string(),
-    address: z.string(),
-    count: z.int(),
+    attacksPerMinute: z.array(z.object({ at: Time, jail: z.string(), count: z.int() })),
+    bansByLevel: z.record(z.string(), z.int()),
+    falsePositives: z.object({ bans: z.int(), lifted: z.int(), rate: z.number() }),
+    latency: z.object({ p50Ms: z.number(), p99Ms: z.number(), samples: z.int() }).nullable(),
+    held: z.int(),
+    brake: z.enum(["open", "holding"]),
   })
-  .openapi("Failure");
+  .openapi("Stats");
 
+export const Me = z
+  .object({ token: z.int(), name: z.string(), role: RoleName, tenant: z.string().nullable() })
+  .openapi("Me");
+
+const me = createRoute({
+  method: "get",
+  path: "/me",
+  summary: "Who this token is, and what it may do",
+  ...needs("viewer"),
+  responses: { 200: json(Me, "The token's name, role and tenant (null: the whole fleet)."), ...problems },
+});
 const status = createRoute({
   method: "get",
   path: "/status",
   summary: "The fleet in one glance, and what is not as it should be",
+  ...needs(leastRoles.status),
   responses: { 200: json(Status, "The state of the fleet."), ...problems },
 });
-const failures = createRoute({
+const stats = createRoute({
   method: "get",
-  path: "/failures",
-  summary: "The latest failures",
-  request: { query: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) }) },
-  responses: { 200: json(z.object({ items: z.array(Failure) }), "Newest first."), ...problems },
+  path: "/stats",
+  summary: "Figures: attacks per minute, bans by level, false positives, latency",
+  description:
+    "`falsePositives`: of the last 7 days' bans, how many people lifted within a day. `latency`: from a ban to hosts' word that they enforce it.",
+  ...needs(leastRoles.stats),
+  responses: { 200: json(Stats, "Figures of this token's part of the fleet."), ...problems },
 });
 
-export function statusRoutes(desk: Desk): Api {
-  const api = newApi();
-  api.openapi(status, async (context) => {
-    const now = await desk.status(context.get("principal"));
-    return context.json(
-      { ...now, bans: { ...now.bans, byLevel: { ...now.bans.byLevel } }, degraded: [...now.degraded] },
-      200,
-    );
-  });
-  api.openapi(failures, async (context) => {
-    const rows = await desk.recentFailures(context.get("principal"), context.req.valid("query").limit);
-    return context.json({ items: rows.map(({ atMs, ...row }) => ({ at: timeOf(atMs), ...row })) }, 200);
-  });
-  return api;
+export function statusRoutes(desk: Desk) {
+  return newApi()
+    .openapi(me, (context) => {
+      const { tokenId, name, role, tenant } = context.get("principal");
+      return context.json({ token: tokenId, name, role, tenant }, 200);
+    })
+    .openapi(status, async (context) => {
+      const now = await desk.status(context.get("principal"));
+      return context.json(
+        { ...now, bans: { ...now.bans, byLevel: { ...now.bans.byLevel } }, degraded: [...now.degraded] },
+        200,
+      );
+    })
+    .openapi(stats, async (context) => {
+      const { attacksPerMinute, bansByLevel, ...rest } = await desk.stats(context.get("principal"));
+      const attacks = attacksPerMinute.map(({ atMs, ...each }) => ({ at: timeOf(atMs), ...each }));
+      return context.json({ ...rest, attacksPerMinute: attacks, bansByLevel: { ...bansByLevel } }, 200);
+    });
 }

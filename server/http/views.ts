@@ -1,4 +1,4 @@
-import type { BanView, Explanation, HostView, RuleView } from "../desk/desk.ts";
+import type { BanView, Explanation, FailureView, HostView, RuleView, UnbanReceipt } from "../desk/desk.ts";
 import { timeOf, timeOrNull } from "./schemas.ts";
 
 /** The desk speaks milliseconds, the API RFC 3339: the one place where the two meet. */
@@ -14,14 +14,22 @@ export function showBan(ban: BanView) {
   };
 }
 
+export function showReceipt(receipt: UnbanReceipt) {
+  return { ...receipt, lifted: [...receipt.lifted], waiting: [...receipt.waiting] };
+}
+
 export function showHost(host: HostView) {
-  const { lastSeenMs, problems, ...rest } = host;
-  return { ...rest, lastSeen: timeOrNull(lastSeenMs), problems: [...problems] };
+  const { enrolledMs, lastSeenMs, problems, ...rest } = host;
+  return { ...rest, enrolled: timeOf(enrolledMs), lastSeen: timeOrNull(lastSeenMs), problems: [...problems] };
 }
 
 export function showRule(rule: RuleView) {
   const { createdMs, untilMs, ...rest } = rule;
   return { ...rest, created: timeOf(createdMs), until: timeOrNull(untilMs) };
+}
+
+export function showFailure({ atMs, ...row }: FailureView) {
+  return { at: timeOf(atMs), ...row };
 }
 
 export function showExplanation(explanation: Explanation) {

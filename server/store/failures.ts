@@ -1,10 +1,12 @@
 import { dayMs } from "../../shared/durations.ts";
 import type { RememberedFailure, Weight } from "../domain/judge.ts";
+import { copyFailures, encodeFailures } from "./copy-failures.ts";
 import { only, type Sql } from "./sql.ts";
 
 /** A failure as it is kept. `atMs` as it counted, never after `receivedMs` of its batch. */
 export type FailureRow = Readonly<{
   atMs: number;
+  /** In any spelling: what is kept is the address. */
   address: string;
   count: number;
   tenant: string;
@@ -14,28 +16,9 @@ export type FailureRow = Readonly<{
   sample: string | null;
 }>;
 
-/**
- * Writes failures in one statement. Arrays of columns cost the client and the server least of all forms that are one
- * parameter list whatever the number of rows.
- */
+/** Writes failures in one statement. */
 export async function insertFailures(sql: Sql, rows: readonly FailureRow[], receivedMs: number): Promise<void> {
-  if (rows.length === 0) return;
-  await sql.rows(
-    `insert into failures (received_ms, at_ms, address, count, tenant, host, jail, weight, sample)
-     select $1, * from unnest($2::bigint[], $3::inet[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])`,
-    [
-      receivedMs,
-      rows.map((row) => row.atMs),
-      rows.map((row) => row.address),
-      rows.map((row) => row.count),
-      rows.map((row) => row.tenant),
-      rows.map((row) => row.host),
-      rows.map((row) => row.jail),
-      rows.map((row) => row.weight),
-      rows.map((row) => row.sample),
-    ],
-    "insert-failures",
-  );
+  if (rows.length > 0) await sql.copyIn(copyFailures, encodeFailures(rows, receivedMs));
 }
 
 /** Makes sure that failures arriving on the day of `nowMs` and the day after have a table to go to. */

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { formatNet, parseNet } from "../../shared/address.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
+import { copyIn } from "./copy-in.ts";
 import { isDown, type Sql, storeError } from "./sql.ts";
 
 /** One writer, a few readers for API and dashboard; an embedded PostgreSQL allows 40 connections. */
@@ -81,6 +82,13 @@ function sqlOn(client: pg.Pool | pg.PoolClient): Sql {
       try {
         const result = await client.query<Row>({ text, values: [...values], ...(name === undefined ? {} : { name }) });
         return result.rows;
+      } catch (error) {
+        throw storeError(error);
+      }
+    },
+    copyIn: async (text, data) => {
+      try {
+        await copyIn(client, text, data);
       } catch (error) {
         throw storeError(error);
       }
