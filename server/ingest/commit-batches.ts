@@ -1,4 +1,4 @@
-import { formatAddress, formatNet, parseAddress, parseNet } from "../../shared/address.ts";
+import { formatNet, parseNet } from "../../shared/address.ts";
 import type { FailureBatch } from "../../shared/failure-batch.ts";
 import type { Weight } from "../domain/judge.ts";
 import { loadCursors, saveCursors } from "../store/cursors.ts";
@@ -90,18 +90,9 @@ function judgeFailures(
     if (weight === null) continue;
     lines[weight] = (lines[weight] ?? 0) + count;
     if (forgotten.has(weight)) continue;
-    rows.push({
-      ...{ atMs, count, tenant, host, jail, weight },
-      address: canonicalAddress(address),
-      sample: sample === undefined ? null : plainText(sample),
-    });
+    const kept = sample === undefined ? null : plainText(sample);
+    rows.push({ atMs, count, tenant, host, jail, weight, address, sample: kept });
   }
-}
-
-/** IPv4 has one spelling only; IPv6 has many, and may be IPv4 in disguise. */
-function canonicalAddress(address: string): string {
-  const parsed = address.includes(":") ? parseAddress(address) : undefined;
-  return parsed === undefined ? address : formatAddress(parsed);
 }
 
 /** Rows that do not name a network are dropped; a ban made in the future was made now. */

@@ -65,5 +65,8 @@ function putAddress(buffer: Buffer, at: number, text: string): number {
   buffer[end + 3] = bytes;
   end += 4;
   if (address.family === 4) return buffer.writeUInt32BE(address.value, end);
-  return buffer.writeBigUInt64BE(address.value & 0xffff_ffff_ffff_ffffn, buffer.writeBigUInt64BE(address.value >> 64n, end));
+  return buffer.writeBigUInt64BE(
+    address.value & 0xffff_ffff_ffff_ffffn,
+    buffer.writeBigUInt64BE(address.value >> 64n, end),
+  );
 }

@@ -1,14 +1,13 @@
-import type { Connection, Pool, PoolClient, Submittable } from "pg";
+import type { Connection, PoolClient, Submittable } from "pg";
 
-/** pg knows COPY on the wire but has no word for it: the connection's part of its interface that its types leave out. */
-type CopyConnection = Connection &
-  Readonly<{ query(text: string): void; sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void }>;
+/** pg speaks COPY on the wire; its types leave that part of the connection out. */
+type CopyConnection = Readonly<{ sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void }>;
 
 /** Bytes given to the socket at a time: PostgreSQL reads on while we still write. */
 const chunkBytes = 64 * 1024;
 
 /** Sends one `copy … from stdin` and its data, and waits until the server has taken all of it. */
-export async function copyIn(client: Pool | PoolClient, text: string, data: Buffer): Promise<void> {
+export async function copyIn(client: PoolClient, text: string, data: Buffer): Promise<void> {
   const copied = Promise.withResolvers<void>();
   client.query(new CopyIn(text, data, copied));
   await copied.promise;
@@ -27,7 +26,7 @@ class CopyIn implements Submittable {
     this.#copied = copied;
   }
 
-  submit(connection: CopyConnection): void {
+  submit(connection: Connection): void {
     connection.query(this.#text);
   }
 

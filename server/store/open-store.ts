@@ -88,12 +88,23 @@ function sqlOn(client: pg.Pool | pg.PoolClient): Sql {
     },
     copyIn: async (text, data) => {
       try {
-        await copyIn(client, text, data);
+        await (client instanceof pg.Pool ? copyOnItsOwn(client, text, data) : copyIn(client, text, data));
       } catch (error) {
         throw storeError(error);
       }
     },
   };
+}
+
+async function copyOnItsOwn(pool: pg.Pool, text: string, data: Buffer): Promise<void> {
+  const client = await pool.connect();
+  let broken = true;
+  try {
+    await copyIn(client, text, data);
+    broken = false;
+  } finally {
+    client.release(broken);
+  }
 }
 
 async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
