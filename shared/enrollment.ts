@@ -1,24 +1,24 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { Fleet2banError, messageOf } from "./errors.ts";
 import { tokenPattern } from "./subjects.ts";
 
-const urls = z.array(z.string().min(1).max(512)).max(16).exactOptional();
+const urls = z.exactOptional(z.array(z.string().check(z.minLength(1), z.maxLength(512))).check(z.maxLength(16)));
 
 /** What an operator copies to a new host: everything the agent needs to find and trust the coordinator, once. */
 export const EnrollmentToken = z.object({
   v: z.literal(1),
   /** Names the token on the bus and in the database; not a secret by itself. */
-  id: z.string().regex(/^[a-z0-9]{16,48}$/),
-  url: z.string().min(1).max(512),
+  id: z.string().check(z.regex(/^[a-z0-9]{16,48}$/)),
+  url: z.string().check(z.minLength(1), z.maxLength(512)),
   /** All of them when there are several, `url` included; `wss:` ones are for when nothing else gets through. */
   urls,
   /** Certificate authority of the bus in PEM; null = the system's authorities, or no TLS. */
-  ca: z.string().max(8192).nullable(),
+  ca: z.nullable(z.string().check(z.maxLength(8192))),
   /** Ed25519 public key of order frames: SPKI DER in base64url. */
-  orderKey: z.string().min(1).max(128),
+  orderKey: z.string().check(z.minLength(1), z.maxLength(128)),
   /** Short-lived credentials that may enrol and nothing else. */
-  jwt: z.string().min(1).max(4096),
-  seed: z.string().min(1).max(128),
+  jwt: z.string().check(z.minLength(1), z.maxLength(4096)),
+  seed: z.string().check(z.minLength(1), z.maxLength(128)),
 });
 export type EnrollmentToken = Readonly<z.infer<typeof EnrollmentToken>>;
 
@@ -47,12 +47,12 @@ export function decodeEnrollmentToken(text: string): EnrollmentToken {
 /** `enroll.<token>`: the agent's own public key, and a proof that it holds the other half. */
 export const EnrollmentRequest = z.object({
   v: z.literal(1),
-  publicKey: z.string().regex(/^U[A-Z2-7]{55}$/),
+  publicKey: z.string().check(z.regex(/^U[A-Z2-7]{55}$/)),
   /** The name the host would like; it gets this one or one like it. */
-  hostHint: z.string().max(253),
-  atMs: z.int().nonnegative(),
+  hostHint: z.string().check(z.maxLength(253)),
+  atMs: z.int().check(z.nonnegative()),
   /** base64url Ed25519 signature of `enrollmentProof`. */
-  proof: z.string().max(128),
+  proof: z.string().check(z.maxLength(128)),
 });
 export type EnrollmentRequest = Readonly<z.infer<typeof EnrollmentRequest>>;
 
@@ -66,11 +66,11 @@ export const EnrollmentReply = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("enrolled"),
     publicKey: z.string(),
-    host: z.string().regex(tokenPattern),
-    tenant: z.string().regex(tokenPattern),
-    jwt: z.string().min(1).max(8192),
+    host: z.string().check(z.regex(tokenPattern)),
+    tenant: z.string().check(z.regex(tokenPattern)),
+    jwt: z.string().check(z.minLength(1), z.maxLength(8192)),
   }),
-  z.object({ kind: z.literal("refused"), publicKey: z.string(), why: z.string().max(300) }),
+  z.object({ kind: z.literal("refused"), publicKey: z.string(), why: z.string().check(z.maxLength(300)) }),
 ]);
 export type EnrollmentReply = Readonly<z.infer<typeof EnrollmentReply>>;
 
@@ -79,10 +79,10 @@ export const AgentCredentials = z.object({
   v: z.literal(1),
   url: z.string(),
   urls,
-  ca: z.string().nullable(),
+  ca: z.nullable(z.string()),
   orderKey: z.string(),
-  host: z.string().regex(tokenPattern),
-  tenant: z.string().regex(tokenPattern),
+  host: z.string().check(z.regex(tokenPattern)),
+  tenant: z.string().check(z.regex(tokenPattern)),
   seed: z.string(),
   jwt: z.string(),
 });

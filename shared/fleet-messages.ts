@@ -1,6 +1,6 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { Fleet2banError } from "./errors.ts";
-import { parseScope, type Scope } from "./order.ts";
+import { ScopeWire } from "./order.ts";
 import { tokenPattern } from "./subjects.ts";
 
 /** An agent obeys three scopes: the fleet's, its tenant's, its own. */
@@ -11,18 +11,12 @@ export const reportedRefusalsMax = 20;
 export const reportedProblemsMax = 20;
 const sentenceLengthMax = 300;
 
-const scope = z
-  .string()
-  .max(64)
-  .transform((text, context): Scope => {
-    const read = parseScope(text);
-    if (read !== undefined) return read;
-    context.addIssue("not a scope");
-    return z.NEVER;
-  });
+const positive = z.int().check(z.positive());
+const sentence = z.string().check(z.maxLength(sentenceLengthMax));
 
 /** Where an agent stands in one scope. Epoch 0 = it has nothing yet. */
-const ScopePosition = z.object({ scope, epoch: z.int().nonnegative(), revision: z.int().nonnegative() });
+const count = z.int().check(z.nonnegative());
+const ScopePosition = z.object({ scope: ScopeWire, epoch: count, revision: count });
 export type ScopePosition = Readonly<z.infer<typeof ScopePosition>>;
 
 /** `up.<host>.sync`: brings what comes after each position; `chunk` instead asks for one part of a snapshot. */
@@ -30,48 +24,53 @@ export const SyncRequest = z.object({
   v: z.literal(1),
   positions: z
     .array(
-      ScopePosition.extend({
+      z.extend(ScopePosition, {
         /** The agent's set is wrong whatever its revision says: it needs a snapshot. */
-        damaged: z.boolean().optional(),
-        chunk: z
-          .object({ epoch: z.int().positive(), revision: z.int().nonnegative(), index: z.int().positive() })
-          .optional(),
+        damaged: z.optional(z.boolean()),
+        chunk: z.optional(z.object({ epoch: positive, revision: count, index: positive })),
       }),
     )
-    .min(1)
-    .max(scopesMax),
+    .check(z.minLength(1), z.maxLength(scopesMax)),
 });
 export type SyncRequest = Readonly<z.infer<typeof SyncRequest>>;
 
 /** `up.<host>.status`: what the agent has carried out. The only proof of arrival there is. */
 export const StatusReport = z.object({
   v: z.literal(1),
-  atMs: z.int().nonnegative(),
-  scopes: z.array(ScopePosition.extend({ hash: z.string().regex(/^[0-9a-f]{16}$/) })).max(scopesMax),
+  atMs: count,
+  scopes: z
+    .array(z.extend(ScopePosition, { hash: z.string().check(z.regex(/^[0-9a-f]{16}$/)) }))
+    .check(z.maxLength(scopesMax)),
   refused: z
     .array(
       z.object({
-        scope,
-        id: z.int().nonnegative(),
-        net: z.string().max(49),
-        why: z.string().max(sentenceLengthMax),
+        scope: ScopeWire,
+        id: count,
+        net: z.string().check(z.maxLength(49)),
+        why: sentence,
       }),
     )
-    .max(reportedRefusalsMax),
-  version: z.string().max(32),
-  firewall: z.string().max(32),
+    .check(z.maxLength(reportedRefusalsMax)),
+  version: z.string().check(z.maxLength(32)),
+  firewall: z.string().check(z.maxLength(32)),
   /** False when packets are not really stopped. */
   enforcing: z.boolean(),
-  problems: z.array(z.string().max(sentenceLengthMax)).max(reportedProblemsMax),
+  problems: z.array(sentence).check(z.maxLength(reportedProblemsMax)),
 });
 export type StatusReport = Readonly<z.infer<typeof StatusReport>>;
 
 /** `down.<host>.ack`: the coordinator has committed every batch of this epoch up to this sequence. */
-export const BatchAck = z.object({ epoch: z.string().min(1).max(32), sequence: z.int().positive() });
+export const BatchAck = z.object({
+  epoch: z.string().check(z.minLength(1), z.maxLength(32)),
+  sequence: positive,
+});
 export type BatchAck = Readonly<z.infer<typeof BatchAck>>;
 
 /** `up.<host>.renew` is empty; `down.<host>.jwt` answers with new credentials for the same key. */
-export const JwtRenewal = z.object({ jwt: z.string().min(1).max(8192), tenant: z.string().regex(tokenPattern) });
+export const JwtRenewal = z.object({
+  jwt: z.string().check(z.minLength(1), z.maxLength(8192)),
+  tenant: z.string().check(z.regex(tokenPattern)),
+});
 export type JwtRenewal = Readonly<z.infer<typeof JwtRenewal>>;
 
 /**
@@ -80,7 +79,7 @@ export type JwtRenewal = Readonly<z.infer<typeof JwtRenewal>>;
  * @param place  named in the error, for example `status of web-1`
  * @throws Fleet2banError `invalid` when it is not JSON of this shape
  */
-export function decodeMessage<Shape extends z.ZodType>(
+export function decodeMessage<Shape extends z.ZodMiniType>(
   shape: Shape,
   payload: Uint8Array,
   place: string,

@@ -1,8 +1,8 @@
 import { createHash, type KeyObject, sign, verify } from "node:crypto";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { Fleet2banError } from "./errors.ts";
-import { type Order, OrderWire, parseScope, type Scope } from "./order.ts";
+import { type Order, OrderWire, type Scope, ScopeWire } from "./order.ts";
 
 /** Orders of one frame; a longer stretch of the log is sent as several, a longer snapshot as chunks. */
 export const frameOrdersMax = 4000;
@@ -43,21 +43,12 @@ export type OrderFrame = Readonly<{
   chunk: Readonly<{ index: number; count: number }> | null;
 }>;
 
-const scope = z
-  .string()
-  .max(64)
-  .transform((text, context): Scope => {
-    const read = parseScope(text);
-    if (read !== undefined) return read;
-    context.addIssue("not a scope");
-    return z.NEVER;
-  });
-const nullableSeconds = z.int().nullable();
-const ports = z.array(z.int()).nullable();
+const nullableSeconds = z.nullable(z.int());
+const ports = z.nullable(z.array(z.int()));
 
 /** Ids and times are differences from the row before (times in ms), which packs to a third of the plain form. */
 const row = z.union([
-  z.tuple([z.literal("b"), z.int(), z.string(), nullableSeconds, ports, z.int().nullable()]),
+  z.tuple([z.literal("b"), z.int(), z.string(), nullableSeconds, ports, z.nullable(z.int())]),
   z.tuple([z.literal("u"), z.int(), z.string(), z.string()]),
   z.tuple([z.literal("a"), z.int(), z.string(), nullableSeconds]),
   z.tuple([z.literal("n"), z.int(), z.string(), nullableSeconds]),
@@ -65,21 +56,21 @@ const row = z.union([
 ]);
 type Row = z.infer<typeof row>;
 
+const count = z.int().check(z.nonnegative());
+const positive = z.int().check(z.positive());
+
 const BodyWire = z.object({
   v: z.literal(1),
   k: z.enum(["delta", "snapshot"]),
-  s: scope,
-  e: z.int().positive(),
-  f: z.int().nonnegative(),
-  t: z.int().nonnegative(),
-  h: z
-    .string()
-    .regex(/^[0-9a-f]{16}$/)
-    .nullable(),
-  at: z.int().nonnegative(),
-  sp: z.int().nonnegative().max(60_000),
-  c: z.tuple([z.int().nonnegative(), z.int().positive()]).nullable(),
-  o: z.array(row).max(frameOrdersMax),
+  s: ScopeWire,
+  e: positive,
+  f: count,
+  t: count,
+  h: z.nullable(z.string().check(z.regex(/^[0-9a-f]{16}$/))),
+  at: count,
+  sp: count.check(z.maximum(60_000)),
+  c: z.nullable(z.tuple([count, positive])),
+  o: z.array(row).check(z.maxLength(frameOrdersMax)),
 });
 
 /** One byte of encoding, 64 of Ed25519 signature over encoding and body, the body. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseNet } from "./address.ts";
 import { tokenPattern } from "./subjects.ts";
 
@@ -36,26 +36,44 @@ export type Scope = "fleet" | `tenant:${string}` | `host:${string}`;
 /** Ports of one ban: each port is one more element per address in the firewall, so a jail may not name a whole range. */
 export const banPortsMax = 32;
 
-const net = z
-  .string()
-  .max(49)
-  .refine((text) => parseNet(text) !== undefined, "not an address or network");
-const id = z.int().nonnegative();
-const untilMs = z.int().positive().nullable();
+const net = z.string().check(
+  z.maxLength(49),
+  z.refine((text) => parseNet(text) !== undefined, "not an address or network"),
+);
+const id = z.int().check(z.nonnegative());
+const untilMs = z.nullable(z.int().check(z.positive()));
+const ports = z.array(z.int().check(z.minimum(1), z.maximum(65_535))).check(z.minLength(1), z.maxLength(banPortsMax));
 
 export const OrderWire = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("ban"),
-    id: z.int().positive(),
+    id: z.int().check(z.positive()),
     net,
     untilMs,
-    ports: z.array(z.int().min(1).max(65_535)).min(1).max(banPortsMax).nullable(),
-    level: z.int().min(0).max(15).nullable(),
+    ports: z.nullable(ports),
+    level: z.nullable(z.int().check(z.minimum(0), z.maximum(15))),
   }),
   z.object({ kind: z.literal("unban"), id, net, reason: z.enum(unbanReasons) }),
-  z.object({ kind: z.literal("allow"), id: z.int().positive(), net, untilMs, never: z.literal(true).exactOptional() }),
-  z.object({ kind: z.literal("disallow"), id: z.int().positive(), net }),
+  z.object({
+    kind: z.literal("allow"),
+    id: z.int().check(z.positive()),
+    net,
+    untilMs,
+    never: z.exactOptional(z.literal(true)),
+  }),
+  z.object({ kind: z.literal("disallow"), id: z.int().check(z.positive()), net }),
 ]);
+
+/** A scope on the wire, read. */
+export const ScopeWire = z.pipe(
+  z.string().check(z.maxLength(64)),
+  z.transform((text: string, context): Scope => {
+    const read = parseScope(text);
+    if (read !== undefined) return read;
+    context.issues.push({ code: "custom", message: "not a scope", input: text });
+    return z.NEVER;
+  }),
+);
 
 /** Reads `fleet`, `tenant:a` or `host:h1` (also `host:a/h1`, as the API writes it); undefined for anything else. */
 export function parseScope(text: string): Scope | undefined {

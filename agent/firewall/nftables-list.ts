@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { addressBits } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { ListedElement } from "./firewall.ts";
@@ -6,10 +6,10 @@ import { parseSetName, tableName } from "./nftables-script.ts";
 import { firstLine, type RunCommand } from "./run-command.ts";
 
 const Value = z.union([z.string(), z.object({ concat: z.tuple([z.string(), z.string(), z.number()]) })]);
-const Member = z.union([z.object({ elem: z.object({ val: Value, expires: z.number().optional() }) }), Value]);
+const Member = z.union([z.object({ elem: z.object({ val: Value, expires: z.optional(z.number()) }) }), Value]);
 const Listing = z.object({
   nftables: z.array(
-    z.object({ set: z.object({ name: z.string(), elem: z.array(Member).default([]) }).optional() }).loose(),
+    z.looseObject({ set: z.optional(z.object({ name: z.string(), elem: z._default(z.array(Member), []) })) }),
   ),
 });
 

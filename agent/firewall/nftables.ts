@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type {
   ApplyResult,
@@ -39,7 +39,7 @@ type Step = Readonly<{ kind: "add" | "renew" | "remove"; element: PlacedElement 
 
 const Counters = z.object({
   nftables: z.array(
-    z.object({ counter: z.object({ name: z.string(), packets: z.number(), bytes: z.number() }).optional() }),
+    z.object({ counter: z.optional(z.object({ name: z.string(), packets: z.number(), bytes: z.number() })) }),
   ),
 });
 

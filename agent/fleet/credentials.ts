@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { secondMs } from "../../shared/durations.ts";
 import { type AgentCredentials, parseAgentCredentials } from "../../shared/enrollment.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
@@ -53,7 +53,7 @@ export function orderKeyOf({ orderKey }: Pick<AgentCredentials, "orderKey">): Ke
   }
 }
 
-const JwtSpan = z.object({ iat: z.number(), exp: z.number().optional() });
+const JwtSpan = z.object({ iat: z.number(), exp: z.optional(z.number()) });
 
 /** When the credentials were issued and when they end (null = never). Not verified: nats-server does that. */
 export function jwtSpanOf(jwt: string): Readonly<{ issuedMs: number; endMs: number | null }> {

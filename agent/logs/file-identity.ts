@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { LogSource } from "./log-source.ts";
 
 /**
@@ -15,16 +15,16 @@ const FileMark = z
     inode: z.number(),
     /** Hash of the first `headBytes` bytes: the first line. 0 bytes: no line was there yet. */
     head: z.string(),
-    headBytes: z.int().nonnegative(),
+    headBytes: z.int().check(z.nonnegative()),
     /** The next byte to read: always the start of a line, unless `inLongLine`. */
-    offset: z.int().nonnegative(),
+    offset: z.int().check(z.nonnegative()),
     /** Hash of the `tailBytes` bytes before `offset`. */
     tail: z.string(),
-    tailBytes: z.int().nonnegative(),
+    tailBytes: z.int().check(z.nonnegative()),
     /** The rest of a line that was too long is skipped up to its newline. */
     inLongLine: z.boolean(),
   })
-  .refine((mark) => mark.tailBytes <= mark.offset, "tail before the start");
+  .check(z.refine((mark) => mark.tailBytes <= mark.offset, "tail before the start"));
 export type FileMark = Readonly<z.infer<typeof FileMark>>;
 
 /**
@@ -33,7 +33,7 @@ export type FileMark = Readonly<z.infer<typeof FileMark>>;
  */
 export type FilePosition = readonly FileMark[];
 
-const FilePosition = z.array(FileMark).min(1).max(64);
+const FilePosition = z.array(FileMark).check(z.minLength(1), z.maxLength(64));
 
 /** A position as it comes back from a store; undefined when it is none. */
 export function parseFilePosition(value: unknown): FilePosition | undefined {

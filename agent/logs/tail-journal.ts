@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
 import { type JournalEntry, type JournalLine, lineFields, lineOf, parseJournalEntry } from "./journal-line.ts";
@@ -10,7 +10,10 @@ import { type MatchLines, selectFromJournal } from "./journal-matches.ts";
 import { splitLines } from "./split-lines.ts";
 
 /** Where reading of the journal stands; JSON, kept by the caller and given back. */
-const JournalPosition = z.object({ cursor: z.string().min(1).max(512), micros: z.int().nonnegative() });
+const JournalPosition = z.object({
+  cursor: z.string().check(z.minLength(1), z.maxLength(512)),
+  micros: z.int().check(z.nonnegative()),
+});
 export type JournalPosition = Readonly<z.infer<typeof JournalPosition>>;
 
 export type JournalBatch = Readonly<{

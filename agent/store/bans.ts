@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { inTransaction } from "./database.ts";
 
 /** A ban this host's own jail made. One jail bans an id once; another ban of it replaces the first. */
@@ -54,7 +54,7 @@ export const historiesMax = 200_000;
 const historyFactor = 3;
 const historyExtraMs = 86_400_000;
 
-const Ports = z.array(z.number()).nullable();
+const Ports = z.nullable(z.array(z.number()));
 const Lines = z.array(z.string());
 
 export function openBans(database: DatabaseSync): BanStore {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { durably, inTransaction } from "./database.ts";
 import { type PositionsBySource, writeAcknowledged } from "./positions.ts";
 
