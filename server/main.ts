@@ -16,7 +16,14 @@ try {
 
 async function main(): Promise<number> {
   const stop = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
+  const endByForceLater = () => setTimeout(() => process.exit(exitCodes.other), closeTimeoutMs).unref();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      stop.abort();
+      // From the signal on: one that still waits for its database must end, too.
+      endByForceLater();
+    });
+  }
   const print = (text: string) => process.stdout.write(text);
   const config = loadServerConfig(process.argv.slice(2), process.env, print);
   if (config === null) return exitCodes.ok;
@@ -26,7 +33,7 @@ async function main(): Promise<number> {
     print(`fleet2ban coordinator: ${coordinator.url} (dashboard and API), agents connect to ${coordinator.natsUrl}\n`);
     if (coordinator.adminToken !== undefined) print(`first admin token, shown once: ${coordinator.adminToken}\n`);
     if (!stop.signal.aborted) await Promise.race([once(stop.signal, "abort"), coordinator.failed]);
-    setTimeout(() => process.exit(exitCodes.other), closeTimeoutMs).unref();
+    endByForceLater();
   }
   log.info({ event: "stopped" }, "stopped");
   return exitCodes.ok;

@@ -18,13 +18,18 @@ export const command: AgentCommand = {
   },
   async run(line) {
     const stop = new AbortController();
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        stop.abort();
+        // From the signal on: an agent that hangs while it starts must end, too.
+        setTimeout(() => process.exit(exitCodes.other), closeTimeoutMs).unref();
+      });
+    }
     const { config, settings } = await readSettingsApart(line.text("config"));
     const log = openLogger(config.logLevel);
     {
       await using _agent = await run(config, settings, { now: Date.now, log });
       if (!stop.signal.aborted) await once(stop.signal, "abort");
-      setTimeout(() => process.exit(exitCodes.other), closeTimeoutMs).unref();
     }
     log.info({ event: "stopped" }, "stopped; the bans stay in force");
     return exitCodes.ok;
