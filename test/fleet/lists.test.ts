@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { appendFileSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { failedLogin, type LiveFleet, type LiveHost, openLiveFleet } from "../support/live-fleet.ts";
 import { namespacesMissing } from "../support/namespaces.ts";
+import { processesWith } from "../support/processes.ts";
 import { openPeer, type TrafficPeer } from "../support/traffic.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -119,7 +120,8 @@ test("SIGTERM ends every program with exit code 0 and leaves no process behind",
   assert.deepEqual(await Promise.all(programs.map((program) => program.ended)), [0, 0, 0, 0]);
   // The programs end themselves by force after less than this, with exit code 1.
   assert.ok(performance.now() - startedMs < 20_000);
-  assert.deepEqual(processesWith(fleet.workDir), []);
+  const left = processesWith(fleet.workDir).filter((command) => !command.includes("bridge-end"));
+  assert.deepEqual(left, []);
   assert.notEqual(await peer.knock("203.0.113.11", hostAt(0).place?.ipv4 ?? "", port), "answered", "the bans stay");
 });
 
@@ -177,17 +179,4 @@ async function outcome(address: string, hosts: readonly LiveHost[], answered: bo
       ),
     ),
   );
-}
-
-/** Running processes whose command line names this folder. */
-function processesWith(folder: string): string[] {
-  return readdirSync("/proc").flatMap((pid) => {
-    if (!/^\d+$/.test(pid)) return [];
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-      return command.includes(folder) && !command.includes("bridge-end") ? [command] : [];
-    } catch {
-      return [];
-    }
-  });
 }
