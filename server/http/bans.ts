@@ -3,7 +3,19 @@ import type { Desk } from "../desk/desk.ts";
 import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
 import { body, DryRun, IdempotencyKey, json, needs, optionsOf, problems, WriteParams } from "./routes.ts";
-import { Ban, Duration, Flag, IdParam, Net, PageParams, Ports, pageOf, Reason, Receipt, ScopeText } from "./schemas.ts";
+import {
+  Ban,
+  DurationOrNull,
+  Flag,
+  IdParam,
+  Net,
+  PageParams,
+  Ports,
+  pageOf,
+  Reason,
+  Receipt,
+  ScopeText,
+} from "./schemas.ts";
 import { showBan, showReceipt } from "./views.ts";
 
 const BanParams = PageParams.extend({
@@ -32,7 +44,7 @@ const NewBan = z
     net: Net,
     scope: ScopeText.default("fleet"),
     /** null = until it is lifted. */
-    bantime: Duration.nullable(),
+    bantime: DurationOrNull,
     ports: Ports.nullable().optional(),
     reason: Reason,
     dryRun: z.boolean().default(false),

@@ -3,7 +3,7 @@ import type { Desk, RuleKind } from "../desk/desk.ts";
 import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
 import { body, IdempotencyKey, json, needs, optionsOf, problems, ReasonedWriteParams, WriteParams } from "./routes.ts";
-import { Duration, IdParam, Net, PageParams, pageOf, Reason, Rule, TokenName } from "./schemas.ts";
+import { DurationOrNull, IdParam, Net, PageParams, pageOf, Reason, Rule, TokenName } from "./schemas.ts";
 import { showRule } from "./views.ts";
 
 const NewRule = z
@@ -12,7 +12,7 @@ const NewRule = z
     /** null = the whole fleet. */
     tenant: TokenName.nullable().default(null),
     reason: Reason,
-    duration: Duration.nullable().default(null),
+    duration: DurationOrNull.default(null),
   })
   .openapi("NewRule", { example: { net: "198.51.100.0/24", tenant: null, reason: "our office", duration: null } });
 

@@ -46,6 +46,9 @@ export const Duration = z
   })
   .openapi({ type: "string", example: "1h" });
 
+/** null = for ever. */
+export const DurationOrNull = Duration.nullable().openapi({ type: ["string", "null"], example: "1h" });
+
 export const ScopeText = z
   .string()
   .max(120)

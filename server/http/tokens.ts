@@ -5,7 +5,18 @@ import type { EnrollmentTokenView } from "../desk/desk-views.ts";
 import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
 import { body, IdempotencyKey, json, needs, optionsOf, problems, ReasonedWriteParams } from "./routes.ts";
-import { Duration, IdParam, PageParams, pageOf, RoleName, Time, TokenName, timeOf, timeOrNull } from "./schemas.ts";
+import {
+  Duration,
+  DurationOrNull,
+  IdParam,
+  PageParams,
+  pageOf,
+  RoleName,
+  Time,
+  TokenName,
+  timeOf,
+  timeOrNull,
+} from "./schemas.ts";
 
 /** One rollout's worth of hosts; more is a new token, so that a leaked one stays small. */
 const enrollmentUsesMax = 10_000;
@@ -40,7 +51,7 @@ const NewApiToken = z
     name: z.string().trim().min(1).max(100),
     role: RoleName,
     tenant: TokenName.nullable().default(null),
-    duration: Duration.nullable().default(null),
+    duration: DurationOrNull.default(null),
   })
   .openapi("NewApiToken", { example: { name: "control panel", role: "operator", tenant: null, duration: "90d" } });
 export const ApiToken = z

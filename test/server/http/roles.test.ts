@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Role, roles } from "../../../server/desk/desk.ts";
+import { leastRoles } from "../../../server/desk/guard.ts";
+import { type ApiArena, openApi, type Who } from "./open-api.ts";
+import { operationsOf } from "./operations.ts";
+
+/** What only the fleet's own people may do or read, whatever their role in a tenant. */
+const fleetOnly = [
+  /^(PATCH|POST) \/tenants(?:\/\{name\})?$/,
+  / \/held/,
+  / \/policy/,
+  / \/never/,
+  /^GET \/audit\/verify$/,
+];
+
+const isFleetOnly = (name: string) => fleetOnly.some((pattern) => pattern.test(name));
+
+/** The answer to a request that is in order but for what it asks for: there is no such thing, or it makes no sense. */
+const inOrder = (status: number) => (status >= 200 && status < 300) || [304, 400, 404, 409, 429].includes(status);
+
+/** Nothing is asked for that exists, so that no request changes what the next one finds. */
+function requestOf(api: ApiArena, name: string, who: Who): Promise<Response> {
+  const [method = "", template = ""] = name.split(" ");
+  const path = template
+    .replace("{id}", "987654")
+    .replace("{host}", "no-such-host")
+    .replace("{version}", "0")
+    .replace("{name}", who.split("@")[1] === "fleet" ? "acme" : (who.split("@")[1] ?? ""))
+    .replace("{file}", "bans.txt");
+  const needed = template === "/explain" ? "?ip=192.0.2.1" : method === "DELETE" ? "?net=192.0.2.77&reason=x" : "";
+  const body = method === "POST" || method === "PUT" || method === "PATCH" ? { no: "such field" } : undefined;
+  return api.call(method, `${path}${needed}`, { as: who, ...(body === undefined ? {} : { body }) });
+}
+
+test("every route asks for its role, and for a token of the fleet where it is the fleet's", async (context) => {
+  await using api = await openApi({ default: ["h1"], acme: ["web-1"] });
+  const operations = await operationsOf(api);
+  assert.ok(operations.length > 40, `only ${operations.length} operations`);
+  for (const { name, leastRole } of operations) {
+    if (name === "GET /events") continue;
+    await context.test(name, async () => {
+      for (const role of roles) {
+        for (const owner of ["fleet", "acme"]) {
+          const who: Who = `${role}@${owner}`;
+          const { status } = await requestOf(api, name, who);
+          const mayRole = roles.indexOf(role) >= roles.indexOf(leastRole);
+          const mayOwner = owner === "fleet" || !isFleetOnly(name);
+          if (!mayRole) assert.equal(status, 403, who);
+          else if (mayOwner) assert.ok(inOrder(status), `${who}: ${status}`);
+          // A body that makes no sense may be named first.
+          else assert.ok(status === 403 || status === 400, `${who}: ${status}`);
+        }
+      }
+    });
+  }
+});
+
+test("what is the fleet's is refused to a tenant's admin also when the request makes sense", async () => {
+  await using api = await openApi({ default: ["h1"], acme: ["web-1"], other: ["db-1"] });
+  const as = "admin@acme";
+  const document = { spread: null };
+  const requests: readonly (readonly [string, string, unknown?])[] = [
+    ["GET", "/policy"],
+    ["GET", "/policy/versions"],
+    ["GET", "/policy/versions/0"],
+    ["PUT", "/policy", document],
+    ["POST", "/policy/trial", document],
+    ["POST", "/policy/revert"],
+    ["GET", "/held"],
+    ["POST", "/held/1/release"],
+    ["POST", "/held/1/drop"],
+    ["GET", "/never"],
+    ["POST", "/never", { net: "198.51.100.1", reason: "x" }],
+    ["POST", "/tenants", { name: "mine" }],
+    ["PATCH", "/tenants/acme", { trust: "full" }],
+    ["POST", "/tenants/other/unban", { net: "192.0.2.1", reason: "x" }],
+    ["GET", "/audit/verify"],
+    ["PATCH", "/hosts/web-1", { quarantined: false }],
+    ["PATCH", "/hosts/web-1", { tenant: "other" }],
+    ["GET", "/hosts?tenant=other"],
+    ["GET", "/failures?tenant=other"],
+    ["POST", "/bans", { net: "192.0.2.1", bantime: "1h", reason: "x", scope: "fleet" }],
+    ["POST", "/bans", { net: "192.0.2.1", bantime: "1h", reason: "x", scope: "tenant:other" }],
+    ["POST", "/bans", { net: "192.0.2.1", bantime: "1h", reason: "x", scope: "host:other/db-1" }],
+    ["POST", "/allow", { net: "192.0.2.1", reason: "x" }],
+    ["POST", "/allow", { net: "192.0.2.1", reason: "x", tenant: "other" }],
+    ["POST", "/enrollment-tokens", { tenant: "other" }],
+    ["POST", "/tokens", { name: "x", role: "viewer", tenant: "other" }],
+    ["POST", "/tokens", { name: "x", role: "viewer" }],
+  ];
+  for (const [method, path, body] of requests) {
+    const { status } = await api.call(method, path, { as, ...(body === undefined ? {} : { body }) });
+    assert.equal(status, 403, `${method} ${path}`);
+  }
+});
+
+test("another tenant's things are not there for a tenant, whatever it asks of them", async () => {
+  await using api = await openApi({ default: ["h1"], acme: ["web-1"], other: ["db-1"] });
+  const ban = await api.ok<{ id: number }>("POST", "/bans", {
+    body: { net: "192.0.2.1", bantime: null, reason: "x", scope: "tenant:other" },
+  });
+  const allow = await api.ok<{ id: number }>("POST", "/allow", {
+    body: { net: "192.0.2.9", reason: "x", tenant: "other" },
+  });
+  await api.ok("POST", "/enrollment-tokens", { body: { tenant: "other" } });
+  const tokens = await api.ok<{ items: { id: number; tenant: string | null }[] }>("GET", "/tokens");
+  const foreign = tokens.items.find((token) => token.tenant === "other");
+  const fleets = tokens.items.find((token) => token.tenant === null);
+  const requests: readonly (readonly [string, string, unknown?])[] = [
+    ["GET", "/hosts/db-1"],
+    ["PATCH", "/hosts/db-1", { label: "mine" }],
+    ["DELETE", "/hosts/db-1"],
+    ["GET", "/tenants/other"],
+    ["GET", `/bans/${ban.id}`],
+    ["GET", `/bans/${ban.id}/receipt`],
+    ["DELETE", `/bans/${ban.id}?reason=x`],
+    ["DELETE", "/bans?net=192.0.2.1&reason=x"],
+    ["DELETE", `/allow/${allow.id}`],
+    ["DELETE", "/enrollment-tokens/1"],
+    ["DELETE", `/tokens/${foreign?.id}`],
+    ["DELETE", `/tokens/${fleets?.id}`],
+  ];
+  for (const [method, path, body] of requests) {
+    const { status } = await api.call(method, path, { as: "admin@acme", ...(body === undefined ? {} : { body }) });
+    assert.equal(status, 404, `${method} ${path}`);
+  }
+});
+
+test("nobody hands out a role he does not have, and a revoked token opens nothing", async () => {
+  await using api = await openApi({ default: ["h1"], acme: ["web-1"] });
+  const made = await api.ok<{ id: number; token: string }>("POST", "/tokens", {
+    as: "admin@acme",
+    body: { name: "panel", role: "support", tenant: "acme" },
+  });
+  const as = { headers: { authorization: `Bearer ${made.token}` } };
+  assert.equal((await api.call("GET", "/me", as)).status, 200);
+  await api.ok("DELETE", `/tokens/${made.id}`, { as: "admin@acme" });
+  assert.equal((await api.call("GET", "/me", as)).status, 401);
+});
+
+test("the desk itself looks at the role, whoever calls it", async () => {
+  await using api = await openApi();
+  const viewer = { tokenId: 1, name: "v", role: "viewer", tenant: null } as const;
+  for (const [verb, least] of Object.entries(leastRoles) as [keyof typeof leastRoles, Role][]) {
+    if (least === "viewer") continue;
+    const call = Reflect.get(api.desk, verb) as (asker: unknown, ...rest: unknown[]) => Promise<unknown>;
+    await assert.rejects(call(viewer, "x", {}, "x"), /needs the role/, verb);
+  }
+});
