@@ -25,11 +25,20 @@ export function liveStream(app: Hono, { desk, sessions, now }: DashboardParts): 
     // 204 tells a browser not to come back.
     if (principal === undefined) return context.body(null, 204);
     if (listeners >= listenersMax) return context.body(null, 503);
+    const ended = Promise.withResolvers<void>();
+    let happened = () => {};
+    let unwatch: () => void;
+    try {
+      unwatch = desk.watch(principal, () => happened());
+    } catch {
+      // Nobody tells us anything here: pages look by themselves.
+      return context.body(null, 204);
+    }
+    listeners += 1;
     context.header("cache-control", "no-store");
     return streamSSE(context, async (stream) => {
-      const ended = Promise.withResolvers<void>();
       const tell = (event: string) => void stream.writeSSE({ event, data: "" }).catch(() => ended.resolve());
-      const unwatch = desk.watch(principal, () => tell("changed"));
+      happened = () => tell("changed");
       const beat = setInterval(() => {
         tell("beat");
         principalOf(context).then(
@@ -38,7 +47,6 @@ export function liveStream(app: Hono, { desk, sessions, now }: DashboardParts): 
         );
       }, beatMs);
       stream.onAbort(() => ended.resolve());
-      listeners += 1;
       try {
         await ended.promise;
       } finally {

@@ -8,8 +8,6 @@ export async function ownAddress(visit: Visit, address: string | null): Promise<
   // The page is worth more than its foot: when this cannot be answered, it is left out.
   const known = await visit.desk.explain(visit.principal, address).catch(() => undefined);
   if (known === undefined) return nothing;
-  const link = html`<a href="/address?ip=${encodeURIComponent(address)}"><code>${address}</code></a>`;
-  if (known.banned) return html`<p class="own bad">Your address ${link} is <strong>banned</strong>.</p>`;
-  if (known.rules.length > 0) return html`<p class="own good">Your address ${link} is <strong>protected</strong>.</p>`;
-  return html`<p class="own">Your address ${link} is neither banned nor on a list that protects it.</p>`;
+  const mood = known.banned ? "bad" : "plain";
+  return html`<p class="own ${mood}"><a href="/address?ip=${encodeURIComponent(address)}">Your address</a>: ${known.summary}</p>`;
 }

@@ -98,6 +98,8 @@ async function copy(button) {
 
 document.addEventListener("DOMContentLoaded", () => {
   drawCharts(document);
+  // On a phone the row of pages is wider than the screen.
+  document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (document.getElementById("live")) listen();
   const field = document.getElementById("lookup");
   document.addEventListener("keydown", (event) => {

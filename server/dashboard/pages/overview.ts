@@ -15,6 +15,9 @@ import { may, type Page, type Pages, type Visit } from "../visit.ts";
 /** Latest rows of each kind: a glance; the pages behind have the rest. */
 const rowsMax = 8;
 
+/** Beyond this customers ring more often than attackers: the policy wants a look. */
+const falsePositiveRateMax = 0.02;
+
 export function overviewPages(pages: Pages): void {
   pages.get("/", "look", show);
 }
@@ -59,7 +62,7 @@ function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsVi
         falsePositives.bans === 0
           ? "no bans in 7 days"
           : `${count(falsePositives.lifted)} of ${count(falsePositives.bans)} bans in 7 days lifted within a day`,
-      mood: falsePositives.rate > 0.02 ? "bad" : "plain",
+      mood: falsePositives.rate > falsePositiveRateMax ? "bad" : "plain",
     },
     {
       name: "Standing bans",

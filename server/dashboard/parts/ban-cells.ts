@@ -53,7 +53,7 @@ export function banCells(ban: BanView, nowMs: number): Content[] {
     netLink(ban.net),
     levelBadge(ban.level),
     ban.scope,
-    ban.level === null ? `${ban.reason}, ${ban.by}` : ban.reason,
+    ban.level === null ? html`${ban.note ?? ban.reason} <span class="second">${ban.by}</span>` : ban.reason,
     evidenceOf(ban),
     portsOf(ban.ports),
     ago(ban.startedMs, nowMs),
