@@ -2,11 +2,13 @@ import { getConnInfo } from "@hono/node-server/conninfo";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import { html } from "hono/html";
 import { secureHeaders } from "hono/secure-headers";
 import { formatAddress, parseAddress } from "../../shared/address.ts";
 import type { Desk } from "../desk/desk.ts";
 import { type AddressLookup, noLookup } from "./address-lookup.ts";
 import { serveAssets } from "./assets.ts";
+import { bare } from "./frame.ts";
 import { liveStream } from "./live-stream.ts";
 import { loginPage, ownPath } from "./login.ts";
 import { addressPages } from "./pages/address.ts";
@@ -23,7 +25,7 @@ import { tokenPages } from "./pages/tokens.ts";
 import { unbanPages } from "./pages/unban.ts";
 import { isSameOrigin } from "./same-origin.ts";
 import { selfCheck } from "./self-check.ts";
-import { cookieName, servePages } from "./serve-pages.ts";
+import { cookieName, refusalOf, servePages } from "./serve-pages.ts";
 import { createSessions, type Sessions } from "./session.ts";
 
 /** A token, and the page somebody came for. */
@@ -86,6 +88,11 @@ export function createDashboard(desk: Desk, now: () => number, options: Partial<
       referrerPolicy: "same-origin",
     }),
   );
+  app.onError((error, context) => {
+    const { sentence, status } = refusalOf(error, chosen.report);
+    const content = html`<main id="content" class="door"><section class="card"><h1>Not now</h1><p>${sentence}</p></section></main>`;
+    return context.html(bare("Not now", content), status);
+  });
   serveAssets(app);
   serveLogin(app, parts);
   if (chosen.selfCheck !== null) selfCheck(app, parts, chosen.selfCheck.contact);

@@ -52,6 +52,7 @@ export function framed({ title, path, principal, formToken, notice, problem, own
 </header>
 <nav class="places" aria-label="Pages">${links}</nav>
 <main id="content" tabindex="-1">
+  <p id="stale" class="problem" role="alert" hidden>The coordinator does not answer: this page is not up to date. It goes on by itself.</p>
   ${notice === null ? nothing : html`<p class="notice" role="status">${notice}</p>`}
   ${problem === null ? nothing : html`<p class="problem" role="alert">${problem}</p>`}
   ${content}

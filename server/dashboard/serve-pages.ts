@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { getCookie } from "hono/cookie";
@@ -34,8 +35,9 @@ export function servePages(app: Hono, parts: DashboardParts): Pages {
   async function enter(context: Context): Promise<Readonly<{ session: Session; visit: Visit }> | undefined> {
     const isPerson = context.req.header("hx-request") === undefined;
     const session = sessions.find(getCookie(context, cookieName) ?? "", now(), isPerson);
-    const principal = session === undefined ? undefined : await desk.principalOf(session.token);
-    if (session === undefined || principal === undefined) return undefined;
+    const holder = session === undefined ? undefined : await desk.principalOf(session.token);
+    if (session === undefined || holder === undefined) return undefined;
+    const principal = { ...holder, requestId: randomUUID() };
     const { pathname, searchParams } = new URL(context.req.url);
     const { formToken } = session;
     const visit = {
@@ -76,12 +78,7 @@ export function servePages(app: Hono, parts: DashboardParts): Pages {
     return context.html(loginPage(null, to), to === "/" ? 200 : 401);
   }
 
-  const failed = (error: unknown) => {
-    const status: Status = error instanceof Fleet2banError ? statusOf[error.code] : 500;
-    if (status >= 500) parts.report(error);
-    const unexpected = "Something unexpected happened; the coordinator's log has the details.";
-    return { sentence: error instanceof Fleet2banError ? error.message : unexpected, status } as const;
-  };
+  const failed = (error: unknown) => refusalOf(error, parts.report);
   const tooLarge = (context: Context) => context.html(bare("Too large", html`<p>This form is too large.</p>`), 413);
 
   return {
@@ -118,6 +115,17 @@ export function servePages(app: Hono, parts: DashboardParts): Pages {
       });
     },
   };
+}
+
+/** Our own sentences may be shown to anybody; of anything else only that it happened. */
+export function refusalOf(
+  error: unknown,
+  report: (error: unknown) => void,
+): Readonly<{ sentence: string; status: Status }> {
+  const status: Status = error instanceof Fleet2banError ? statusOf[error.code] : 500;
+  if (status >= 500) report(error);
+  const unexpected = "Something unexpected happened; the coordinator's log has the details.";
+  return { sentence: error instanceof Fleet2banError ? error.message : unexpected, status };
 }
 
 function requireMay(principal: Principal, act: Act): void {

@@ -144,6 +144,27 @@ test("the whole audit log is checked by a button", { skip }, async () => {
   await page.getByText("nobody has touched them").waitFor();
 });
 
+for (const [role, tenant] of [
+  ["viewer", null],
+  ["support", "default"],
+  ["admin", "default"],
+] as const) {
+  const who = tenant === null ? role : `${role} of a tenant`;
+  test(`every page a ${who} is offered can be opened`, { skip }, async () => {
+    const { token } = await fleet.api<{ token: string }>("POST", "/tokens", { name: who, role, tenant });
+    const visitor = await browser.openPage(fleet.url);
+    await logIn(visitor, token);
+    const links = await visitor.locator(".places a").all();
+    const paths = await Promise.all(links.map((link) => link.getAttribute("href")));
+    assert.ok(paths.length >= 5);
+    for (const path of [...paths, `/address?ip=${attacker}`]) {
+      await visitor.goto(path ?? "/");
+      assert.deepEqual(await visitor.locator(".problem:visible").allTextContents(), [], path ?? "");
+    }
+    await visitor.context().close();
+  });
+}
+
 test("everything is in reach of the keyboard", { skip }, async () => {
   await page.goto("/bans");
   await page.keyboard.press("Tab");

@@ -97,6 +97,7 @@ async function copy(button) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  document.documentElement.classList.add("has-scripts");
   drawCharts(document);
   // On a phone the row of pages is wider than the screen.
   document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
@@ -111,6 +112,9 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-copy]");
     if (button) void copy(button);
+    const ticker = event.target.closest?.("[data-tick]");
+    const boxes = ticker?.form.querySelectorAll(`input[type="checkbox"][name="${ticker.dataset.tick}"]`) ?? [];
+    for (const box of boxes) box.checked = true;
   });
   // One sheet at a time, and Escape closes it.
   document.addEventListener(
@@ -130,6 +134,13 @@ document.addEventListener("DOMContentLoaded", () => {
     open.querySelector("summary")?.focus();
   });
 });
+/** A page that cannot look again says so: old figures must not pass for new ones. */
+function setStale(isStale) {
+  const warning = document.getElementById("stale");
+  if (warning) warning.hidden = !isStale;
+}
+document.addEventListener("htmx:error", () => setStale(true));
+document.addEventListener("htmx:after:request", (event) => setStale(event.detail.ctx.response.status >= 400));
 document.addEventListener("htmx:after:swap", () => drawCharts(document));
 addEventListener("resize", redrawCharts);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawCharts);

@@ -62,7 +62,7 @@ function list(visit: Visit, bans: readonly BanView[]): Html {
   const shown = table(columns, rows, { caption: "Bans, newest first", empty });
   if (!mayUnban || bans.length === 0) return html`<section class="card">${shown}</section>`;
   return html`<form class="card" action="/unban">${shown}
-  <div class="actions"><button>Unban selected…</button><span class="quiet">You will see what is lifted before it is.</span></div>
+  <div class="actions"><button>Unban selected…</button><button type="button" class="scripted" data-tick="net">Select all shown</button><span class="quiet">You will see what is lifted before it is.</span></div>
 </form>`;
 }
 

@@ -48,7 +48,7 @@ async function make({ desk, principal, nowMs }: Visit, form: Form): Promise<Page
 <section class="card">
   <p>Run this on ${uses === 1 ? "the host" : "each host"}, as root. It is shown once and is valid for ${left(untilMs, nowMs)}, until ${clock(untilMs)} UTC.</p>
   <pre class="command" id="command" tabindex="0">fleet2ban-agent enroll ${token}</pre>
-  <button data-copy="command">Copy</button>
+  <button class="scripted" data-copy="command">Copy</button>
   <p class="quiet">The host makes its own key and gets credentials for tenant ${read.tenant}. Then start the agent: <code>systemctl enable --now fleet2ban-agent</code>. It appears under <a href="/hosts">Hosts</a> within a minute.</p>
 </section>`;
   return { title: "Enrol", content };

@@ -47,6 +47,8 @@ const changes: Readonly<Record<string, Readonly<{ change: Parameters<Desk["chang
   trust: { change: { quarantined: false }, done: "its failures count again" },
   observe: { change: { observe: true }, done: "it receives orders and enforces none" },
   enforce: { change: { observe: false }, done: "it enforces what it is sent" },
+  withhold: { change: { contribute: false }, done: "its failures are not taken any more" },
+  contribute: { change: { contribute: true }, done: "its failures are taken again" },
 };
 type Desk = Visit["desk"];
 
@@ -162,6 +164,7 @@ function changeForm(visit: Visit, host: HostView): Html {
   const verbs = [
     ...(may(visit.principal, "quarantine") ? [trust] : []),
     host.observe ? (["enforce", "Enforce"] as const) : (["observe", "Only observe"] as const),
+    host.contribute ? (["withhold", "Take no failures"] as const) : (["contribute", "Take failures"] as const),
   ];
   const hidden = html`<input type="hidden" name="formToken" value="${visit.formToken}"><input type="hidden" name="host" value="${host.host}">`;
   const revoke = html`<form method="post" action="/hosts/revoke" class="stack">${hidden}

@@ -44,7 +44,7 @@ async function make(visit: Visit, form: Form): Promise<Page> {
 <section class="card">
   <p>It is shown once. Keep it like a password; whoever has it is ${made.role}${made.tenant === null ? "" : ` of ${made.tenant}`}.</p>
   <pre class="command" id="secret" tabindex="0">${made.token}</pre>
-  <button data-copy="secret">Copy</button> <a class="button" href="/tokens">Back to the tokens</a>
+  <button class="scripted" data-copy="secret">Copy</button> <a class="button" href="/tokens">Back to the tokens</a>
 </section>`;
   return { title: "New token", content };
 }

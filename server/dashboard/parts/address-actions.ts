@@ -8,20 +8,24 @@ import { type Html, nothing } from "./html.ts";
 import { unbanReason } from "./unban-form.ts";
 
 /** What this person may do about this address, each with a sentence about what it does. */
-export function addressActions(visit: Visit, net: string, { banned }: Explanation): Html {
+export function addressActions(visit: Visit, net: string, known: Explanation): Html {
   const { principal } = visit;
+  const { banned } = known;
   return html`<div class="actions" id="actions">
-  ${banned && may(principal, "unban") ? unban(visit, net) : nothing}
+  ${banned && may(principal, "unban") ? unban(visit, known) : nothing}
   ${!banned && may(principal, "ban") ? ban(visit, net) : nothing}
   ${may(principal, "allow") ? rule(visit, net, "allow") : nothing}
   ${may(principal, "never") ? rule(visit, net, "never") : nothing}
 </div>`;
 }
 
+/** Up to here a net is one customer's: an IPv4 address, an IPv6 /64. */
+const oneCustomer = { 4: 32, 6: 64 } as const;
+
 /** How much a network holds, said before something is done to all of it. */
 function width(net: string): Html {
   const parsed = parseNet(net);
-  if (parsed === undefined || parsed.prefix === addressBits[parsed.family]) return nothing;
+  if (parsed === undefined || parsed.prefix >= oneCustomer[parsed.family]) return nothing;
   const bits = addressBits[parsed.family] - parsed.prefix;
   const addresses = bits > 30 ? `2 to the power of ${bits}` : (2 ** bits).toLocaleString("en-GB");
   return html`<p class="wide-warning">This is a whole network: ${addresses} addresses.</p>`;
@@ -33,8 +37,16 @@ function form(visit: Visit, action: string, net: string, content: Html): Html {
   ${width(net)}${content}</form>`;
 }
 
-function unban(visit: Visit, net: string): Html {
-  const content = html`<p>Lifts every ban of exactly ${shortNet(net)} that you may lift, on every host.</p>${unbanReason}<button class="primary">Unban now</button>`;
+/** What is banned may be wider than the address: its /64, its network. Each ban is lifted as what it is. */
+function unban(visit: Visit, { bans, localBans }: Explanation): Html {
+  const nets = [...new Set([...bans, ...localBans].map((each) => each.net))];
+  const [net] = nets;
+  if (net === undefined) return nothing;
+  if (nets.length > 1) {
+    const hidden = nets.map((each) => html`<input type="hidden" name="net" value="${each}">`);
+    return html`<form action="/unban">${hidden}<button>Unban…</button></form>`;
+  }
+  const content = html`<p>Lifts every ban of ${shortNet(net)} that you may lift, on every host.</p>${unbanReason}<button class="primary">Unban now</button>`;
   return disclosure("Unban", form(visit, "/address/unban", net, content));
 }
 

@@ -15,5 +15,5 @@ export function live(visit: Visit, content: Html, isWaiting = false): Html {
   const search = visit.query.toString();
   const url = search === "" ? visit.path : `${visit.path}?${search}`;
   const seconds = isWaiting ? everySecondsWaiting : everySeconds;
-  return html`<div id="live" hx-get="${url}" hx-select="#live" hx-trigger="changed, every ${seconds}s" hx-swap="outerMorph">${content}</div>`;
+  return html`<div id="live" hx-get="${url}" hx-select="#live" hx-trigger="changed, every ${seconds}s" hx-swap="outerMorph" hx-status:4xx="swap:none" hx-status:5xx="swap:none">${content}</div>`;
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aBan, hostile } from "./fake-desk.ts";
+import { aBan, fakeDesk, hostile } from "./fake-desk.ts";
 import { loggedIn, newVisitor } from "./visitor.ts";
 
+const anybody = { tokenId: 1, name: "ann", role: "viewer", tenant: null } as const;
 const places = [
   ...["/", "/bans", "/address?ip=192.0.2.7&lifted=7", "/unban?net=192.0.2.7%2F32", "/hosts", "/enroll", "/tenants"],
   ...["/lists", "/held", "/policy", "/policy/version?version=2", "/audit", "/tokens"],
@@ -115,6 +116,20 @@ test("a preview lifts nothing and names every ban that would be lifted", async (
   assert.match(shown, /1 ban will be lifted on every host/);
   assert.match(shown, /id="ban-7"/);
   assert.doesNotMatch(shown, /id="ban-9"/);
+});
+
+test("an address inside a banned network is offered the ban that stands, not one of itself", async () => {
+  const explained = await fakeDesk().explain(anybody, "2001:db8::1/128");
+  const around = { ...explained, localBans: [], bans: explained.bans.map((ban) => ({ ...ban, net: "2001:db8::/64" })) };
+  const one = await loggedIn("f2b_support", { explain: async () => around });
+  assert.match(
+    await one.text("/address?ip=2001:db8::1"),
+    /action="\/address\/unban"[\s\S]*?name="net" value="2001:db8::\/64"/,
+  );
+  const both = { ...around, bans: [...around.bans, ...explained.bans] };
+  const several = await loggedIn("f2b_support", { explain: async () => both });
+  const offer = /<form action="\/unban"><input[^>]*value="2001:db8::\/64"><input[^>]*value="192\.0\.2\.7\/32">/;
+  assert.match(await several.text("/address?ip=2001:db8::1"), offer);
 });
 
 test("the visitor's own address is shown with whether it is banned or protected", async () => {

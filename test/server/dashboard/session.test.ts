@@ -118,3 +118,12 @@ test("revoking a token ends the sessions opened with it at once", async () => {
   isRevoked = true;
   assert.ok(front(await visitor.text("/")));
 });
+
+test("when the database is away the door says so, and shows nothing of the error", async () => {
+  const reported: unknown[] = [];
+  const broken = { principalOf: async (): Promise<never> => Promise.reject(new Error("password=secret")) };
+  const response = await newVisitor(broken, { report: (error) => reported.push(error) }).logIn("f2b_viewer");
+  assert.equal(response.status, 500);
+  assert.doesNotMatch(await response.text(), /secret/);
+  assert.equal(reported.length, 1);
+});
