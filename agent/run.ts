@@ -13,6 +13,7 @@ import { detectFirewall } from "./firewall/detect.ts";
 import { Enforcer } from "./firewall/enforcer.ts";
 import { reachPlaces } from "./firewall/reach.ts";
 import { SshSessions } from "./firewall/self-addresses.ts";
+import { CanaryCheck } from "./fleet/canary-check.ts";
 import { loadCredentials } from "./fleet/credentials.ts";
 import { type Fleet, openFleet } from "./fleet/fleet.ts";
 import type { Logger } from "./logger.ts";
@@ -32,6 +33,7 @@ export type Agent = AsyncDisposable & Readonly<{ status(): AgentStatus }>;
 const protectEveryMs = minuteMs;
 const refreshTimeoutMs = 5 * secondMs;
 const countersEveryMs = 30 * secondMs;
+const canaryEveryMs = 10 * secondMs;
 const purgeEveryMs = 10 * minuteMs;
 
 /**
@@ -59,6 +61,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   const effects = new JailEffects({ enforcer, store: store.bans, actions, log, fail2banLog: config.fail2banLog });
   let watch: LogWatch | undefined;
   const problems = () => [...broken, ...actions.problems, ...firewallProblems(enforcer), ...(watch?.problems() ?? [])];
+  const canary = new CanaryCheck((net) => enforcer.holds(net));
   const orders = oneByOne(log, { enforcer, effects, jails, now });
   // Its allows are collected before any ban, and everything goes to the firewall in one transaction.
   fleet =
@@ -73,7 +76,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
         refuse: ({ net }) => enforcer.refusal(net),
         onAcknowledged: () => undefined,
         onRoom: () => watch?.resume(),
-        status: () => ({ version, firewall: enforcer.name, enforcing: enforcer.enforcing, problems: problems() }),
+        status: () => reported(enforcer, canary, problems()),
         now,
         random: Math.random,
         log,
@@ -101,6 +104,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   const protectAgain = () =>
     protect().catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not read what to protect"));
   opened.use(repeat(secondMs, () => tick({ enforcer, effects, jails, now })));
+  opened.use(repeat(canaryEveryMs, () => void canary.tick(fleet?.canary(), now())));
   opened.use(repeat(protectEveryMs, () => void protectAgain()));
   opened.use(repeat(protectEveryMs, () => void refreshNames(jails, now())));
   opened.use(repeat(countersEveryMs, () => void enforcer.readCounters()));
@@ -159,6 +163,11 @@ function tick({ enforcer, effects, jails, now }: OrderTargets): void {
     if (ended.length > 0) effects.ended(jail.name, ended, nowMs);
   }
   void enforcer.expire(nowMs);
+}
+
+/** What the agent says of itself to the coordinator. */
+function reported({ name: firewall, enforcing }: Enforcer, { result }: CanaryCheck, problems: readonly string[]) {
+  return { version, firewall, enforcing, problems: [...problems], ...(result === undefined ? {} : { canary: result }) };
 }
 
 function firewallProblems({ state, enforcing }: Enforcer): string[] {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
+import { contains, parseNet } from "../shared/address.ts";
 import { type CommandHelp, formatHelp, type Parsed, parseCommandLine } from "../shared/command-line.ts";
 import { Fleet2banError } from "../shared/errors.ts";
 
@@ -39,8 +40,32 @@ const ServerYaml = z.strictObject({
   natsWebsocket: hostPort.optional(),
   /** What enrolment tokens tell agents to connect to, several with commas; absent: the listening address. */
   natsPublicUrl: z.string().optional(),
+  /**
+   * An address of a documentation range that every host is ordered to stop. It shows in every host's set, and hosts that
+   * can ask their firewall do: one that does not stop it is shown as not enforcing.
+   */
+  canary: z
+    .union([
+      z.literal("off"),
+      z
+        .string()
+        .refine(
+          (text) => isDocumentation(text),
+          "must be an address of 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24 or 2001:db8::/32, or off",
+        ),
+    ])
+    .default("198.51.100.0"),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
+
+const documentationNets = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"].flatMap(
+  (text) => parseNet(text) ?? [],
+);
+
+function isDocumentation(text: string): boolean {
+  const net = parseNet(text);
+  return net !== undefined && documentationNets.some((range) => contains(range, net));
+}
 
 export type ServerConfig = Readonly<z.infer<typeof ServerYaml>>;
 

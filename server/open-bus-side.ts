@@ -1,15 +1,18 @@
-import { hourMs } from "../shared/durations.ts";
+import { hourMs, minuteMs } from "../shared/durations.ts";
 import { messageOf } from "../shared/errors.ts";
 import { Account } from "./bus/account.ts";
 import { type Bus, openBus } from "./bus/bus.ts";
 import { type BusTls, openBusTls, openLine, publicUrls } from "./bus/bus-tls.ts";
 import type { BusAddress } from "./bus/connect.ts";
+import { HostRates } from "./bus/host-rates.ts";
 import { type BusKeys, loadBusKeys } from "./bus/keys.ts";
 import { managedNats } from "./bus/managed-nats.ts";
 import { openSystem, type System } from "./bus/system.ts";
 import type { ServerConfig } from "./config.ts";
 import { startNatsServer } from "./embedded/nats-server.ts";
 import type { Events } from "./events.ts";
+import type { Conduct } from "./hosts/conduct.ts";
+import { Connections } from "./hosts/connections.ts";
 import type { HostDirectory } from "./hosts/host-directory.ts";
 
 export type BusSide = Readonly<{
@@ -26,6 +29,7 @@ export type BusSide = Readonly<{
 export type BusSideParts = Readonly<{
   config: ServerConfig;
   directory: HostDirectory;
+  conduct: Conduct;
   /** Public keys whose credentials are worth nothing any more, and since when. */
   revocations: ReadonlyMap<string, number>;
   events: Events;
@@ -34,6 +38,8 @@ export type BusSideParts = Readonly<{
 
 /** A certificate is made anew two months before its end, so this is often enough. */
 const certificateCheckMs = 6 * hourMs;
+const cloneCheckMs = minuteMs;
+const pruneEveryMs = minuteMs;
 
 /** Keys, the managed nats-server or the given one, and our two connections to it; `opened` closes them in reverse. */
 export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableStack): Promise<BusSide> {
@@ -43,14 +49,12 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
   const tls = await openBusTls(config, now());
   const url = config.natsUrl ?? (await startManaged(parts, keys, account, tls, opened));
   const address = { url, ca: tls.ca };
-  const system = opened.use(await openSystem(address, keys, account, events.log));
+  const connections = () => directory.listeners("fleet");
+  const system = opened.use(await openSystem(address, keys, account, events.log, connections));
   // The server must know the account before anybody of it can connect.
   await system.push();
-  const bus = opened.use(await openBus(address, keys, events.log));
-  system.onPresence((publicKey, connected) => {
-    const host = directory.hostOfKey(publicKey);
-    if (host !== undefined) directory.setConnected(host.host, connected);
-  });
+  const bus = opened.use(await openBus(address, keys, events.log, admitting(parts, opened)));
+  watchPresence(system, parts, opened);
   const urls = publicUrls(config, url, tls);
   const publicAddress = { url: urls[0] ?? url, urls, ca: tls.ca };
   const line = openLine(config, tls);
@@ -63,8 +67,43 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
   };
 }
 
+/** One host's flood must not delay the others' reports. */
+function admitting({ conduct, now }: BusSideParts, opened: AsyncDisposableStack): (host: string) => boolean {
+  const rates = new HostRates();
+  const timer = setInterval(() => rates.prune(now()), pruneEveryMs);
+  opened.defer(() => clearInterval(timer));
+  return (host) => {
+    const admitted = rates.admit(host, now());
+    if (!admitted) conduct.note(host, "flood");
+    return admitted;
+  };
+}
+
+/** Follows who is connected, and what the server ends connections for. */
+function watchPresence(system: System, { directory, conduct, now }: BusSideParts, opened: AsyncDisposableStack): void {
+  const connections = new Connections();
+  system.onPresence((presence) => {
+    const host = directory.hostOfKey(presence.publicKey);
+    const connected = connections.take(presence, now());
+    if (host === undefined) return;
+    directory.setConnected(host.host, connected);
+    if (/payload/i.test(presence.reason)) conduct.note(host.host, "oversized_payload");
+  });
+  system.onCut(() => {
+    connections.forget();
+    directory.forgetConnections();
+  });
+  const timer = setInterval(() => {
+    for (const publicKey of connections.cloned(now())) {
+      const host = directory.hostOfKey(publicKey);
+      if (host !== undefined) conduct.note(host.host, "cloned_key");
+    }
+  }, cloneCheckMs);
+  opened.defer(() => clearInterval(timer));
+}
+
 async function startManaged(
-  { config, directory, events, now }: BusSideParts,
+  { config, directory, conduct, events, now }: BusSideParts,
   keys: BusKeys,
   account: Account,
   tls: BusTls,
@@ -80,8 +119,8 @@ async function startManaged(
       listen: config.natsListen,
       log: events.log,
       onViolation: (publicKey) => {
-        const host = directory.hostOfKey(publicKey)?.host ?? "unknown";
-        events.refused("permission_violation", { host, publicKey });
+        const host = directory.hostOfKey(publicKey);
+        if (host !== undefined) conduct.note(host.host, "permission_violation");
       },
     }),
   );

@@ -1,10 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
+import { formatNet, parseNet } from "../shared/address.ts";
 import { Fleet2banError, messageOf } from "../shared/errors.ts";
 import { version } from "../shared/version.ts";
 import type { Bus } from "./bus/bus.ts";
-import { startEnrollment } from "./bus/enrollment.ts";
 import type { ServerConfig } from "./config.ts";
 import { createDashboard } from "./dashboard/dashboard.ts";
 import type { Desk } from "./desk/desk.ts";
@@ -12,17 +12,18 @@ import { openDesk } from "./desk/open-desk.ts";
 import { startPostgres } from "./embedded/postgres.ts";
 import { createEvents, type Events } from "./events.ts";
 import { firstStart } from "./first-start.ts";
-import { enrollmentStore } from "./hosts/enrollment-store.ts";
+import { Conduct } from "./hosts/conduct.ts";
 import { HostDirectory } from "./hosts/host-directory.ts";
-import { collectStatusReports } from "./hosts/status-reports.ts";
+import { heedRefusals } from "./hosts/watch-conduct.ts";
 import { createApp } from "./http/app.ts";
 import { startIngest } from "./ingest/consume-failures.ts";
 import { type Commit, openJudgeWriter } from "./ingest/judge-writer.ts";
 import { startJobs } from "./jobs/schedule.ts";
 import type { Logger } from "./logger.ts";
 import { type BusSide, openBusSide } from "./open-bus-side.ts";
+import { openHostsSide } from "./open-hosts-side.ts";
 import { type Publisher, startPublisher } from "./orders/publisher.ts";
-import { listHosts, recordReports } from "./store/hosts.ts";
+import { listHosts } from "./store/hosts.ts";
 import { openStore, type Store } from "./store/open-store.ts";
 import { activeSet, orderEpoch, ordersSince, revisions } from "./store/orders.ts";
 import { insertEnrollmentToken } from "./store/tokens.ts";
@@ -58,39 +59,31 @@ export async function run(config: ServerConfig, { now, log }: Deps): Promise<Coo
   directory.load(hosts);
   const revoked = hosts.filter(({ state }) => state === "revoked");
   const revocations = new Map(revoked.map(({ publicKey }) => [publicKey, now()]));
-  const side = await openBusSide({ config, directory, revocations, events, now }, opened);
+  const conduct = new Conduct();
+  const side = await openBusSide({ config, directory, conduct, revocations, events, now }, opened);
 
-  const epoch = await orderEpoch(store, now());
-  const publisher = opened.use(await openPublisher(store, side, directory, epoch, { now, log }));
-  const committed = (commit: Commit) => tell(commit, publisher, events);
+  const orders = { epoch: await orderEpoch(store, now()) };
+  const canary = config.canary === "off" ? null : canonicalNet(config.canary);
+  const publisher = opened.use(await openPublisher(store, side, directory, orders, { canary, now, log }));
+  const committed = (commit: Commit) => tell(commit, publisher, directory, events);
   const writer = opened.use(await openJudgeWriter({ store, now, log, committed }));
   const failed = Promise.withResolvers<never>();
   // Whoever waits for it hears of it; nobody must.
   failed.promise.catch(() => undefined);
   const adminToken = await firstStart(store, writer, now());
-  opened.use(startIngest({ source: side.bus, writer, events, replaced: failed.reject }));
-  const enrollment = startEnrollment({
-    ...side,
-    address: side.publicAddress,
-    store: enrollmentStore(store, directory),
-    now,
-    log,
-  });
-  const reports = opened.use(
-    collectStatusReports({
-      directory,
-      record: (rows) => recordReports(store, rows),
-      notice: (host, report) => publisher.noticeStatus(host, report),
-      events,
-      now,
-    }),
-  );
-  side.bus.onUp("status", (host, payload) => reports.receive(host, payload));
+  const heeded = heedRefusals(events, conduct);
+  opened.use(startIngest({ source: side.bus, writer, events: heeded, replaced: failed.reject }));
+  const setEpoch = (epoch: number) => void Object.assign(orders, { epoch });
+  const hostsParts = { side, store, writer, directory, conduct, publisher, setEpoch, events, now };
+  const { enrollment, acts: hostActs } = openHostsSide(hostsParts, opened);
   opened.use(startJobs({ writer, sql: store, now, log }));
 
   const desk = openDesk({
-    ...{ version, store, writer, directory, orderEpoch: epoch, now },
-    degraded: () => side.problems(),
+    ...{ version, store, writer, directory, hostActs, now },
+    get orderEpoch() {
+      return orders.epoch;
+    },
+    degraded: () => [...side.problems(), ...conduct.problems()],
     busHealth: () => busHealth(side.bus),
     async enroll({ tenant, host, uses, durationMs }, createdBy) {
       const createdMs = now();
@@ -110,11 +103,19 @@ export async function run(config: ServerConfig, { now, log }: Deps): Promise<Coo
   };
 }
 
-function openPublisher(store: Store, { bus, keys }: BusSide, directory: HostDirectory, epoch: number, deps: Deps) {
+function openPublisher(
+  store: Store,
+  { bus, keys }: BusSide,
+  directory: HostDirectory,
+  orders: Readonly<{ epoch: number }>,
+  deps: Deps & Readonly<{ canary: string | null }>,
+) {
   return startPublisher({
     bus,
     orderLog: {
-      epoch,
+      get epoch() {
+        return orders.epoch;
+      },
       heads: () => revisions(store),
       activeSet: (scope) => activeSet(store, scope),
       ordersSince: (scope, revision, limit) => ordersSince(store, scope, revision, limit),
@@ -127,7 +128,7 @@ function openPublisher(store: Store, { bus, keys }: BusSide, directory: HostDire
 }
 
 /** After the commit: the orders to the agents, the decisions to log and metrics. */
-function tell({ orders, decisions }: Commit, publisher: Publisher, events: Events): void {
+function tell({ orders, decisions }: Commit, publisher: Publisher, directory: HostDirectory, events: Events): void {
   for (const stretch of orders) publisher.publish(stretch.scope, stretch);
   for (const decision of decisions) {
     const { net, atMs } = "net" in decision ? decision : { net: "", atMs: decision.atMs };
@@ -137,6 +138,7 @@ function tell({ orders, decisions }: Commit, publisher: Publisher, events: Event
     } else if (decision.kind === "unban") events.unbanned({ net, scope: decision.scope, reason: decision.reason });
     else if (decision.kind === "quarantine") {
       const { tenant, host, why } = decision;
+      directory.setState(host, "quarantined");
       events.refused("quarantined", { tenant, host, why, atMs });
     } else events.stopped(decision.kind, { net, scope: decision.scope, why: decision.why });
   }
@@ -171,6 +173,11 @@ async function listen(
   });
   const boundPort = await listening.promise;
   return `http://${host.includes(":") ? `[${host}]` : host}:${boundPort}`;
+}
+
+function canonicalNet(text: string): string {
+  const net = parseNet(text);
+  return net === undefined ? text : formatNet(net);
 }
 
 function makeDataDir(dataDir: string): void {

@@ -56,6 +56,8 @@ export const StatusReport = z.object({
   /** False when packets are not really stopped. */
   enforcing: z.boolean(),
   problems: z.array(sentence).check(z.maxLength(reportedProblemsMax)),
+  /** Whether the firewall really stops the canary; absent while it has not been looked at. */
+  canary: z.exactOptional(z.boolean()),
 });
 export type StatusReport = Readonly<z.infer<typeof StatusReport>>;
 

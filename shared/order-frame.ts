@@ -43,6 +43,13 @@ export type OrderFrame = Readonly<{
   chunk: Readonly<{ index: number; count: number }> | null;
 }>;
 
+/**
+ * An order in its place in the log that the reader cannot carry out, because a newer coordinator, or one with a bug, sent
+ * it. It stops nothing but itself.
+ */
+export type UnusableOrder = Readonly<{ kind: "unusable"; id: number; net: string; why: string }>;
+export type ReceivedFrame = Omit<OrderFrame, "orders"> & Readonly<{ orders: readonly (Order | UnusableOrder)[] }>;
+
 const nullableSeconds = z.nullable(z.int());
 const ports = z.nullable(z.array(z.int()));
 
@@ -55,6 +62,9 @@ const row = z.union([
   z.tuple([z.literal("d"), z.int(), z.string()]),
 ]);
 type Row = z.infer<typeof row>;
+/** Whatever it says, its id is needed for those after it. */
+const anyRow = z.tuple([z.string(), z.int()], z.unknown());
+type AnyRow = z.infer<typeof anyRow>;
 
 const count = z.int().check(z.nonnegative());
 const positive = z.int().check(z.positive());
@@ -70,7 +80,7 @@ const BodyWire = z.object({
   at: count,
   sp: count.check(z.maximum(60_000)),
   c: z.nullable(z.tuple([count, positive])),
-  o: z.array(row).check(z.maxLength(frameOrdersMax)),
+  o: z.array(anyRow).check(z.maxLength(frameOrdersMax)),
 });
 
 /** One byte of encoding, 64 of Ed25519 signature over encoding and body, the body. */
@@ -100,7 +110,7 @@ export function encodeOrderFrame(frame: OrderFrame, signingKey: KeyObject): Buff
  *
  * @throws Fleet2banError `forbidden` when the signature is not the coordinator's, `invalid` when the body is not a frame
  */
-export function decodeOrderFrame(payload: Uint8Array, verifyingKey: KeyObject): OrderFrame {
+export function decodeOrderFrame(payload: Uint8Array, verifyingKey: KeyObject): ReceivedFrame {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   const encoding = bytes.subarray(0, 1);
   const signature = bytes.subarray(1, 1 + signatureBytes);
@@ -161,28 +171,36 @@ function toRows(orders: readonly Order[]): Row[] {
   });
 }
 
+/** As reports carry them. */
+const reasonLengthMax = 200;
+const netLengthMax = 49;
+
 /** Each row becomes an order through `OrderWire`, so that nothing but the closed list of verbs can come out. */
-function fromRows(rows: readonly Row[]): Order[] {
+function fromRows(rows: readonly AnyRow[]): (Order | UnusableOrder)[] {
   let lastId = 0;
   let lastUntilMs = 0;
-  const untilOf = (difference: number | null) => {
-    if (difference === null) return null;
+  const untilOf = (difference: unknown) => {
+    if (typeof difference !== "number") return null;
     lastUntilMs += difference;
     return lastUntilMs;
   };
   return rows.map((each) => {
     lastId += each[1];
-    const common = { id: lastId, net: each[2] };
-    const read = OrderWire.safeParse(
-      each[0] === "b"
-        ? { kind: "ban", ...common, untilMs: untilOf(each[3]), ports: each[4], level: each[5] }
-        : each[0] === "u"
-          ? { kind: "unban", ...common, reason: each[3] }
-          : each[0] === "a" || each[0] === "n"
-            ? { kind: "allow", ...common, untilMs: untilOf(each[3]), ...(each[0] === "n" ? { never: true } : {}) }
-            : { kind: "disallow", ...common },
-    );
-    if (!read.success) throw new Fleet2banError("invalid", `order frame: ${z.prettifyError(read.error)}`);
-    return read.data;
+    const untilMs = each[0] === "b" || each[0] === "a" || each[0] === "n" ? untilOf(each[3]) : null;
+    const known = row.safeParse(each);
+    const read = known.success ? OrderWire.safeParse(wireOf(known.data, lastId, untilMs)) : undefined;
+    if (read?.success === true) return read.data;
+    const why = read === undefined ? `an order of the kind ${each[0].slice(0, 16)}` : z.prettifyError(read.error);
+    const net = typeof each[2] === "string" ? each[2].slice(0, netLengthMax) : "";
+    return { kind: "unusable", id: Math.max(0, lastId), net, why: `cannot be read: ${why}`.slice(0, reasonLengthMax) };
   });
+}
+
+function wireOf(each: Row, id: number, untilMs: number | null): object {
+  const common = { id, net: each[2] };
+  if (each[0] === "b") return { kind: "ban", ...common, untilMs, ports: each[4], level: each[5] };
+  if (each[0] === "u") return { kind: "unban", ...common, reason: each[3] };
+  if (each[0] === "a") return { kind: "allow", ...common, untilMs };
+  if (each[0] === "n") return { kind: "allow", ...common, untilMs, never: true };
+  return { kind: "disallow", ...common };
 }

@@ -41,6 +41,11 @@ export class OrderSet {
     return true;
   }
 
+  /** Passes the order at `revision` by, as one that cannot be carried out here. */
+  skip(revision: number): void {
+    if (revision === this.#revision + 1) this.#revision = revision;
+  }
+
   /** Becomes exactly what a snapshot at `revision` says. */
   replace(standing: Iterable<Standing>, revision: number): void {
     this.#standing.clear();

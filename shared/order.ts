@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { parseNet } from "./address.ts";
+import { dayMs } from "./durations.ts";
 import { tokenPattern } from "./subjects.ts";
 
 /**
@@ -35,6 +36,12 @@ export type Scope = "fleet" | `tenant:${string}` | `host:${string}`;
 
 /** Ports of one ban: each port is one more element per address in the firewall, so a jail may not name a whole range. */
 export const banPortsMax = 32;
+
+/** Longest ban a policy can make. Agents refuse a longer one that no person has ordered. */
+export const banTimeMsMax = 3650 * dayMs;
+
+/** Id of the ban that every host holds to prove that orders arrive and are enforced; no other ban gets that far. */
+export const canaryBanId = Number.MAX_SAFE_INTEGER;
 
 const net = z.string().check(
   z.maxLength(49),

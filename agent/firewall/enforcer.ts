@@ -146,6 +146,13 @@ export class Enforcer {
     }
   }
 
+  /** Whether the firewall stops this address or network now, on all ports; undefined when it cannot be asked. */
+  async holds(net: string): Promise<boolean | undefined> {
+    const { backend } = this.#parts;
+    if (!backend.enforcing || backend.holds === undefined) return undefined;
+    return await backend.holds({ net, ports: null });
+  }
+
   /** Finishes what waits. The bans stay in force. */
   close(): Promise<void> {
     return this.#queue.close();

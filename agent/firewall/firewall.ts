@@ -27,6 +27,8 @@ export type FirewallBackend = Readonly<{
   health(): Promise<Health>;
   /** Packets and bytes stopped since the last call. */
   counters(): Promise<readonly Counter[]>;
+  /** Whether the kernel holds this one now; absent where asking costs more than a process. */
+  holds?(element: ElementName): Promise<boolean>;
   /** What the kernel holds, for audits and tests; expensive. */
   list(): Promise<readonly ListedElement[]>;
   /** Removes all of ours and nothing else. Only for uninstalling: stopping the agent keeps the bans. */

@@ -4,6 +4,7 @@ import type {
   ApplyResult,
   Counter,
   Element,
+  ElementName,
   FirewallBackend,
   FirewallChange,
   FirewallSetup,
@@ -143,6 +144,21 @@ class Nftables implements FirewallBackend {
     return read.nftables.flatMap(({ counter }) =>
       counter === undefined ? [] : [{ ...counter, name: counter.name.replace(/^c_/, "") }],
     );
+  }
+
+  async holds(element: ElementName): Promise<boolean> {
+    const placed = placeElement(element);
+    if ("reason" in placed) return false;
+    const members = `{ ${placed.members.join(", ")} }`;
+    const result = await this.#run([
+      this.#nft,
+      "get",
+      "element",
+      ...tableName.split(" "),
+      setName(placed.set),
+      members,
+    ]);
+    return result.code === 0;
   }
 
   list() {

@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ConnectionOptions, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import {
+  type ConnectionOptions,
+  jwtAuthenticator,
+  type NatsConnection,
+  type Subscription,
+} from "@nats-io/transport-node";
 import { secondMs } from "../../shared/durations.ts";
 import type { AgentCredentials } from "../../shared/enrollment.ts";
 import { messageOf } from "../../shared/errors.ts";
@@ -15,7 +20,7 @@ export type FleetConnection = AsyncDisposable &
     connected(): boolean;
     /** Whether the bus answers now: a cut connection looks alive until something is asked over it. */
     ping(): Promise<boolean>;
-    /** Comes back with the credentials as they are now. */
+    /** Comes back with the credentials as they are now, and hears the orders of the tenant they name. */
     reconnect(): void;
   }>;
 
@@ -56,12 +61,15 @@ export function openConnection(
   const closing = new AbortController();
   let connection: NatsConnection | undefined;
   let connected = false;
+  /** undefined from the moment a new tenant is known until the line with its credentials stands. */
+  let tenant: Subscription | undefined;
+  let tenantName = credentials().tenant;
   const working = follow();
 
   async function follow(): Promise<void> {
     connection = await connectPatiently(credentials, spreadMs, closing.signal, log);
     if (connection === undefined) return;
-    subscribeAll(connection, credentials(), handlers, log);
+    tenant = subscribeAll(connection, credentials(), handlers, log);
     const statuses = connection.status();
     connected = true;
     log.info({ url: credentials().url, event: "fleet_connected" }, "connected to the fleet");
@@ -71,6 +79,8 @@ export function openConnection(
         connected = false;
         log.warn({ event: "fleet_lost" }, "lost the fleet; local protection goes on");
       } else if (status.type === "reconnect") {
+        // What the credentials that were left behind allowed is refused now.
+        tenant ??= subscribe(connection, subjects.tenantOrders(credentials().tenant), handlers.onOrders, log);
         connected = true;
         log.info({ event: "fleet_back" }, "connected to the fleet again");
         guarded(handlers.onConnected, log);
@@ -107,6 +117,11 @@ export function openConnection(
       return result;
     },
     reconnect() {
+      if (credentials().tenant !== tenantName) {
+        tenantName = credentials().tenant;
+        tenant?.unsubscribe();
+        tenant = undefined;
+      }
       if (!connected) return;
       connection?.reconnect().catch((error: unknown) => {
         log.warn({ problem: messageOf(error), event: "reconnect_failed" }, "could not reconnect on purpose");
@@ -158,28 +173,37 @@ async function connectPatiently(
   return undefined;
 }
 
+/** @returns the one subscription that may have to change: the tenant's orders */
 function subscribeAll(
   connection: NatsConnection,
   { host, tenant }: AgentCredentials,
   handlers: FleetHandlers,
   log: Logger,
-): void {
-  const listen = (subject: string, handler: (payload: Uint8Array) => void) => {
-    connection.subscribe(subject, {
-      callback: (error, message) => {
-        if (error !== null) {
-          log.warn({ subject, problem: error.message, event: "fleet_refused" }, "the bus refused a subscription");
-        } else guarded(() => handler(message.data), log);
-      },
-    });
-  };
+): Subscription {
+  const listen = (subject: string, handler: (payload: Uint8Array) => void) =>
+    subscribe(connection, subject, handler, log);
   listen(subjects.fleetOrders, handlers.onOrders);
-  listen(subjects.tenantOrders(tenant), handlers.onOrders);
   listen(subjects.hello, handlers.onHello);
   listen(subjects.down(host, "orders"), handlers.onOrders);
   listen(subjects.down(host, "sync"), handlers.onOrders);
   listen(subjects.down(host, "ack"), handlers.onAck);
   listen(subjects.down(host, "jwt"), handlers.onJwt);
+  return listen(subjects.tenantOrders(tenant), handlers.onOrders);
+}
+
+function subscribe(
+  connection: NatsConnection,
+  subject: string,
+  handler: (payload: Uint8Array) => void,
+  log: Logger,
+): Subscription {
+  return connection.subscribe(subject, {
+    callback: (error, message) => {
+      if (error !== null) {
+        log.warn({ subject, problem: error.message, event: "fleet_refused" }, "the bus refused a subscription");
+      } else guarded(() => handler(message.data), log);
+    },
+  });
 }
 
 /** What comes over the wire must not end the agent. */

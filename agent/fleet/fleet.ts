@@ -28,6 +28,8 @@ export type Fleet = AsyncDisposable &
     /** See `Outbox.covered`. */
     covered(): PositionsBySource;
     state(): FleetState;
+    /** See `OrderReceiver.canary`. */
+    canary(): string | undefined;
     /** Whether the coordinator's bus answers now. */
     reached(): Promise<boolean>;
   }>;
@@ -55,11 +57,12 @@ export function openFleet(parts: FleetParts): Fleet {
     save: (credentials) => saveCredentials(parts.credentialsFile, credentials),
     askForJwt: () => line.connection?.send("renew", new Uint8Array()) ?? false,
     reconnect: () => line.connection?.reconnect(),
+    onTenant: (tenant) => receiver.moveTo(tenant),
     now,
     random,
     log,
   });
-  const receiver = new OrderReceiver({
+  const receiver: OrderReceiver = new OrderReceiver({
     host: parts.credentials.host,
     tenant: parts.credentials.tenant,
     orderKey: orderKeyOf(parts.credentials),
@@ -103,10 +106,11 @@ export function openFleet(parts: FleetParts): Fleet {
   return {
     add: (parcel) => outbox.add(parcel),
     covered: () => outbox.covered,
+    canary: () => receiver.canary,
     reached: () => connection.ping(),
     state: () => ({
       host: parts.credentials.host,
-      tenant: parts.credentials.tenant,
+      tenant: renewal.credentials.tenant,
       connected: connection.connected(),
       inSync: connection.connected() && receiver.inSync(),
       badFrames: receiver.badFrames,

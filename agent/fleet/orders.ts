@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { minuteMs, secondMs } from "../../shared/durations.ts";
+import { dayMs, minuteMs, secondMs } from "../../shared/durations.ts";
 import { messageOf } from "../../shared/errors.ts";
 import {
   encodeMessage,
@@ -7,8 +7,8 @@ import {
   reportedRefusalsMax,
   type StatusReport,
 } from "../../shared/fleet-messages.ts";
-import type { BanOrder, Order, Scope } from "../../shared/order.ts";
-import { decodeOrderFrame, type OrderFrame } from "../../shared/order-frame.ts";
+import { type BanOrder, banTimeMsMax, canaryBanId, type Order, type Scope } from "../../shared/order.ts";
+import { decodeOrderFrame, type ReceivedFrame, type UnusableOrder } from "../../shared/order-frame.ts";
 import type { Standing } from "../../shared/order-set.ts";
 import type { UpVerb } from "../../shared/subjects.ts";
 import type { Logger } from "../logger.ts";
@@ -35,7 +35,7 @@ export type OrderReceiverParts = Readonly<{
   onOrders: (scope: Scope, orders: readonly Order[]) => void;
   /** Why this host will not carry out this ban (never-listed, too wide); undefined = it will. */
   refuse: (order: BanOrder) => string | undefined;
-  status: () => Pick<StatusReport, "version" | "firewall" | "enforcing" | "problems">;
+  status: () => Pick<StatusReport, "version" | "firewall" | "enforcing" | "problems" | "canary">;
   now: () => number;
   random: () => number;
   log: Logger;
@@ -47,6 +47,8 @@ const askAgainMs = { first: 2 * secondMs, longest: minuteMs } as const;
 const reportIntervalMs = minuteMs;
 /** … and at most this often. */
 const reportPauseMs = secondMs;
+/** A host whose clock is behind must not take a lawful ban for one that is too long. */
+const clockToleranceMs = dayMs;
 /** Until the coordinator has said how far to spread, ask as one of a thousand would. */
 const spreadMsUnknown = secondMs;
 
@@ -56,7 +58,7 @@ const spreadMsUnknown = secondMs;
  */
 export class OrderReceiver implements Disposable {
   readonly #parts: OrderReceiverParts;
-  readonly #scopes: ReadonlyMap<Scope, ScopeState>;
+  readonly #scopes: Map<Scope, ScopeState>;
   readonly #refused = new Map<string, StatusReport["refused"][number]>();
   #askTimer: NodeJS.Timeout | undefined;
   #askDelayMs: number = askAgainMs.first;
@@ -97,6 +99,11 @@ export class OrderReceiver implements Disposable {
     return [...this.#scopes.values()].every((state) => state.inSync);
   }
 
+  /** What the coordinator wants stopped as a proof that what it orders is; undefined when it does not. */
+  get canary(): string | undefined {
+    return this.#scopes.get("fleet")?.set.get("ban", canaryBanId)?.net;
+  }
+
   /** Revision and hash per scope, as reported. */
   positions(): StatusReport["scopes"] {
     return [...this.#scopes.values()].map(({ scope, epoch, set }) => ({
@@ -105,6 +112,25 @@ export class OrderReceiver implements Disposable {
       revision: set.revision,
       hash: set.hash,
     }));
+  }
+
+  /**
+   * This host belongs to another tenant now: what the old one ordered ends here, unless its own jails want it too. The
+   * new one's orders come with the next connect.
+   */
+  moveTo(tenant: string): void {
+    for (const [scope, { set }] of this.#scopes) {
+      if (!scope.startsWith("tenant:") || scope === `tenant:${tenant}`) continue;
+      const ends = [...set.entries()].map(
+        ({ kind, id, net }): Order =>
+          kind === "ban" ? { kind: "unban", id, net, reason: "expired" } : { kind: "disallow", id, net },
+      );
+      this.#scopes.delete(scope);
+      this.#parts.store.drop(scope);
+      this.#carryOut(scope, ends);
+    }
+    const scope: Scope = `tenant:${tenant}`;
+    if (!this.#scopes.has(scope)) this.#scopes.set(scope, new ScopeState(scope));
   }
 
   /** After each connect: frames may have been missed. */
@@ -125,13 +151,14 @@ export class OrderReceiver implements Disposable {
     const frame = this.#decode(payload);
     const state = frame === undefined ? undefined : this.#scopes.get(frame.scope);
     if (frame === undefined || state === undefined || this.#closed) return;
-    const { orders, saved, ask, ignored } = state.take(frame, this.#parts.now());
+    const { orders, unusable, saved, ask, ignored } = state.take(frame, this.#parts.now());
     if (ignored !== null) {
       this.#parts.log.warn({ scope: frame.scope, why: ignored, event: "frame_ignored" }, "ignored an order frame");
     }
     // The firewall first: a crash before the store has it only means that we ask for it once more.
     this.#carryOut(frame.scope, orders);
     this.#save(state, saved, orders);
+    this.#noteUnusable(frame.scope, unusable, saved);
     if (saved !== "nothing") this.#report(frame.spreadMs * this.#parts.random());
     if (ask === "now") this.#ask(0);
     // A question is on its way already when a timer runs: it covers every scope.
@@ -145,7 +172,7 @@ export class OrderReceiver implements Disposable {
     clearTimeout(this.#reportTimer);
   }
 
-  #decode(payload: Uint8Array): OrderFrame | undefined {
+  #decode(payload: Uint8Array): ReceivedFrame | undefined {
     try {
       const frame = decodeOrderFrame(payload, this.#parts.orderKey);
       this.#spreadMs = frame.spreadMs;
@@ -165,13 +192,33 @@ export class OrderReceiver implements Disposable {
     const accepted = orders.filter((order) => {
       const key = `${scope} ${order.id}`;
       if (order.kind === "unban") this.#refused.delete(key);
-      const why = order.kind === "ban" ? this.#parts.refuse(order) : undefined;
+      if (order.kind === "unban" || order.kind === "disallow") this.#refused.delete(`${scope} unusable ${order.id}`);
+      const why = order.kind === "ban" ? this.#refusal(order) : undefined;
       if (why === undefined) return true;
       this.#refused.set(key, { scope, id: order.id, net: order.net, why });
       this.#parts.log.warn({ scope, net: order.net, why, event: "ban_refused" }, "refused to carry out a ban");
       return false;
     });
     if (accepted.length > 0) this.#parts.onOrders(scope, accepted);
+  }
+
+  /** A policy's bans end within what policies may say; only a person's may be for ever, and the canary. */
+  #refusal(order: BanOrder): string | undefined {
+    const { level, untilMs } = order;
+    const endMaxMs = this.#parts.now() + banTimeMsMax + clockToleranceMs;
+    if (level !== null && (untilMs === null || untilMs > endMaxMs)) return "lasts longer than any policy allows";
+    return this.#parts.refuse(order);
+  }
+
+  #noteUnusable(scope: Scope, unusable: readonly UnusableOrder[], saved: "nothing" | "delta" | "snapshot"): void {
+    const prefix = `${scope} unusable `;
+    if (saved === "snapshot") {
+      for (const key of this.#refused.keys()) if (key.startsWith(prefix)) this.#refused.delete(key);
+    }
+    for (const { id, net, why } of unusable) {
+      this.#refused.set(prefix + id, { scope, id, net, why });
+      this.#parts.log.warn({ scope, id, net, why, event: "order_unusable" }, "cannot carry out an order");
+    }
   }
 
   #save(state: ScopeState, saved: "nothing" | "delta" | "snapshot", orders: readonly Order[]): void {

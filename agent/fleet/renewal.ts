@@ -11,6 +11,8 @@ export type RenewalParts = Readonly<{
   /** False when cut off. */
   askForJwt: () => boolean;
   reconnect: () => void;
+  /** This host belongs to another tenant now; called before `reconnect`, which follows at once. */
+  onTenant: (tenant: string) => void;
   now: () => number;
   random: () => number;
   log: Logger;
@@ -45,17 +47,18 @@ export class Renewal implements Disposable {
   receive(payload: Uint8Array): void {
     const { jwt, tenant } = decodeMessage(JwtRenewal, payload, "renewed credentials");
     jwtSpanOf(jwt);
-    if (tenant !== this.#credentials.tenant) {
-      this.#parts.log.warn(
-        { tenant, event: "tenant_changed" },
-        "this host has a new tenant; restart the agent to follow it",
-      );
-    }
+    const before = this.#credentials.tenant;
     this.#credentials = { ...this.#credentials, jwt, tenant };
     this.#parts.save(this.#credentials);
     this.#parts.log.info({ event: "jwt_renewed" }, "renewed the agent's credentials");
     this.#schedule();
     clearTimeout(this.#reconnectTimer);
+    if (tenant !== before) {
+      this.#parts.log.warn({ tenant, before, event: "tenant_changed" }, "this host has a new tenant");
+      this.#parts.onTenant(tenant);
+      this.#parts.reconnect();
+      return;
+    }
     this.#reconnectTimer = setTimeout(this.#parts.reconnect, this.#parts.random() * reconnectWithinMs);
   }
 

@@ -1,11 +1,13 @@
 import type { Order, Scope } from "../../shared/order.ts";
-import type { OrderFrame } from "../../shared/order-frame.ts";
+import type { ReceivedFrame, UnusableOrder } from "../../shared/order-frame.ts";
 import { OrderSet, type Standing } from "../../shared/order-set.ts";
 
 /** What a frame changed, and what is still missing. */
 export type FrameOutcome = Readonly<{
   /** In the order they are to be carried out. */
   orders: readonly Order[];
+  /** Orders that stand and cannot be carried out here. */
+  unusable: readonly UnusableOrder[];
   /** `snapshot`: the store's copy is to be replaced; `delta`: `orders` are to be added to it. */
   saved: "nothing" | "delta" | "snapshot";
   /** Whether to ask the coordinator: `now` for the next part of a snapshot, `soon` for a gap everybody may have. */
@@ -23,6 +25,7 @@ type Assembly = {
   hash: string | null;
   count: number;
   standing: Standing[];
+  unusable: UnusableOrder[];
   next: number;
 };
 
@@ -36,6 +39,8 @@ export class ScopeState {
   #epoch = 0;
   #assembly: Assembly | undefined;
   #damaged = false;
+  /** Ids of what stands and cannot be carried out here. While there is any, our hash cannot be the coordinator's. */
+  #unusable = new Set<number>();
   /** The last word was that nothing is missing. */
   #inSync = false;
 
@@ -75,35 +80,51 @@ export class ScopeState {
     this.#assembly = undefined;
   }
 
-  take(frame: OrderFrame, nowMs: number): FrameOutcome {
+  take(frame: ReceivedFrame, nowMs: number): FrameOutcome {
     if (frame.epoch < this.#epoch) return ignoring("of an earlier life of the order log: a replay");
     return frame.kind === "snapshot" ? this.#takeChunk(frame, nowMs) : this.#takeDelta(frame);
   }
 
-  #takeDelta(frame: OrderFrame): FrameOutcome {
+  #takeDelta(frame: ReceivedFrame): FrameOutcome {
     if (frame.epoch === this.#epoch && frame.to < this.set.revision) return ignoring(null);
     if (this.#damaged || frame.epoch > this.#epoch || frame.from > this.set.revision) {
       this.#inSync = false;
       // While a snapshot is being fetched its own parts are what to ask for.
       return this.#assembly === undefined ? nothing("soon") : nothing("no");
     }
-    const orders = frame.orders.slice(this.set.revision - frame.from);
-    for (const order of orders) this.set.apply(order, this.set.revision + 1);
-    const saved = orders.length > 0 ? "delta" : "nothing";
-    if (frame.hash === null) return { orders, saved, ask: "no", ignored: null };
-    this.#inSync = frame.hash === this.set.hash;
+    const { orders, unusable } = this.#apply(frame.orders.slice(this.set.revision - frame.from));
+    const saved = orders.length + unusable.length > 0 ? "delta" : "nothing";
+    if (frame.hash === null) return { orders, unusable, saved, ask: "no", ignored: null };
+    this.#inSync = frame.hash === this.set.hash || this.#unusable.size > 0;
     this.#damaged = !this.#inSync;
     this.#assembly = undefined;
-    return { orders, saved, ask: this.#damaged ? "soon" : "no", ignored: null };
+    return { orders, unusable, saved, ask: this.#damaged ? "soon" : "no", ignored: null };
   }
 
-  #takeChunk(frame: OrderFrame, nowMs: number): FrameOutcome {
+  #apply(received: ReceivedFrame["orders"]): Readonly<{ orders: Order[]; unusable: UnusableOrder[] }> {
+    const orders: Order[] = [];
+    const unusable: UnusableOrder[] = [];
+    for (const order of received) {
+      if (order.kind === "unusable") {
+        this.set.skip(this.set.revision + 1);
+        this.#unusable.add(order.id);
+        unusable.push(order);
+        continue;
+      }
+      if (order.kind === "unban" || order.kind === "disallow") this.#unusable.delete(order.id);
+      this.set.apply(order, this.set.revision + 1);
+      orders.push(order);
+    }
+    return { orders, unusable };
+  }
+
+  #takeChunk(frame: ReceivedFrame, nowMs: number): FrameOutcome {
     const { index, count } = frame.chunk ?? { index: 0, count: 0 };
     if (count > chunksMax) return ignoring("a snapshot larger than any we accept");
     if (frame.epoch === this.#epoch && frame.to < this.set.revision) return ignoring("an older snapshot: a replay");
     if (index === 0) {
       const { epoch, to: revision, hash } = frame;
-      this.#assembly = { epoch, revision, hash, count, standing: [], next: 0 };
+      this.#assembly = { epoch, revision, hash, count, standing: [], unusable: [], next: 0 };
     }
     const assembly = this.#assembly;
     const fits =
@@ -114,6 +135,7 @@ export class ScopeState {
     if (!fits) return ignoring(null);
     for (const order of frame.orders) {
       if (order.kind === "ban" || order.kind === "allow") assembly.standing.push(order);
+      else if (order.kind === "unusable") assembly.unusable.push(order);
     }
     assembly.next += 1;
     if (assembly.next < count) {
@@ -124,21 +146,23 @@ export class ScopeState {
     return this.#become(assembly, nowMs);
   }
 
-  #become({ epoch, revision, hash, standing }: Assembly, nowMs: number): FrameOutcome {
+  #become({ epoch, revision, hash, standing, unusable }: Assembly, nowMs: number): FrameOutcome {
     const wanted = new OrderSet();
     wanted.replace(standing, revision);
-    if (wanted.hash !== hash) return { ...nothing("soon"), ignored: "a snapshot whose hash is not its own" };
+    if (wanted.hash !== hash && unusable.length === 0)
+      return { ...nothing("soon"), ignored: "a snapshot whose hash is not its own" };
     const orders = [...removals(this.set, wanted, nowMs), ...additions(this.set, wanted)];
     this.set.replace(standing, revision);
     this.#epoch = epoch;
     this.#inSync = true;
     this.#damaged = false;
-    return { orders, saved: "snapshot", ask: "no", ignored: null };
+    this.#unusable = new Set(unusable.map(({ id }) => id));
+    return { orders, unusable, saved: "snapshot", ask: "no", ignored: null };
   }
 }
 
 function nothing(ask: FrameOutcome["ask"]): FrameOutcome {
-  return { orders: [], saved: "nothing", ask, ignored: null };
+  return { orders: [], unusable: [], saved: "nothing", ask, ignored: null };
 }
 
 function ignoring(why: string | null): FrameOutcome {

@@ -46,15 +46,23 @@ const queue = "coordinators";
 /** Enrolments at work at once: each is one database transaction and one signature check of 30 ms. */
 const enrollingMax = 4;
 
-/** @throws Fleet2banError `unavailable` when the first connect fails */
-export async function openBus(address: BusAddress, keys: BusKeys, log: Logger): Promise<Bus> {
+/**
+ * @param admit  whether to hear one more message of this host; what is not heard is dropped, unread
+ * @throws Fleet2banError `unavailable` when the first connect fails
+ */
+export async function openBus(
+  address: BusAddress,
+  keys: BusKeys,
+  log: Logger,
+  admit: (host: string) => boolean = () => true,
+): Promise<Bus> {
   const connection = await connectAs(address, {
     name: "coordinator",
     jwt: () => coordinatorJwt(keys, Date.now()),
     seed: keys.coordinator.seed,
     inbox: coordinatorInbox,
   });
-  const failures = openFailureStream(connection, log);
+  const failures = openFailureStream(connection, admit, log);
   let connected = true;
   const connectedHandlers: (() => void)[] = [];
   watch(connection, log, (state) => {
@@ -70,7 +78,7 @@ export async function openBus(address: BusAddress, keys: BusKeys, log: Logger): 
     onUp(verb, handler) {
       listen(connection, subjects.upOfAll(verb), log, (subject, payload) => {
         const host = hostOfSubject(subject);
-        if (host !== undefined) handler(host, payload);
+        if (host !== undefined && admit(host)) handler(host, payload);
       });
     },
     onEnroll: (handler) => answerEnrollments(connection, handler, log),

@@ -43,6 +43,8 @@ export type Enrollment = Readonly<{
    * @param tokenId  lower-case letters and digits, unguessable; the store knows what it is good for
    */
   pack(tokenId: string, untilMs: number): string;
+  /** Sends the host credentials for the tenant it belongs to now; if it is away, it gets them when it asks. */
+  renew(host: string): Promise<void>;
   /** Ends the connection of whoever holds this key within seconds, and lets him in never again. */
   revoke(publicKey: string): Promise<void>;
 }>;
@@ -84,7 +86,6 @@ export function startEnrollment(parts: EnrollmentParts): Enrollment {
 
   const renew = async (host: string): Promise<void> => {
     const nowMs = now();
-    if (nowMs - (renewedMs.get(host) ?? Number.NEGATIVE_INFINITY) < renewPauseMs) return;
     renewedMs.set(host, nowMs);
     const identity = await store.identityOf(host);
     if (identity === undefined) return;
@@ -93,12 +94,14 @@ export function startEnrollment(parts: EnrollmentParts): Enrollment {
     log.info({ host, event: "jwt_renewed" }, "renewed a host's credentials");
   };
   bus.onUp("renew", (host) => {
+    if (now() - (renewedMs.get(host) ?? Number.NEGATIVE_INFINITY) < renewPauseMs) return;
     renew(host).catch((error: unknown) => {
       log.warn({ host, problem: messageOf(error), event: "renew_failed" }, "could not renew a host's credentials");
     });
   });
 
   return {
+    renew,
     pack(tokenId, untilMs) {
       const nowMs = now();
       const user = newUserNkey();
@@ -110,9 +113,13 @@ export function startEnrollment(parts: EnrollmentParts): Enrollment {
       const secrets = { orderKey: keys.ordersPublic, jwt, seed: user.seed };
       return encodeEnrollmentToken({ v: 1, id: tokenId, ...places, ca, ...secrets });
     },
-    revoke(publicKey) {
+    async revoke(publicKey) {
       account.revoke(publicKey, now());
-      return system.push();
+      // Nobody listens to the host any more, whatever becomes of this; the server gets it as soon as it is there.
+      await system.push().catch((error: unknown) => {
+        const fields = { problem: messageOf(error), event: "revocation_waits" };
+        log.warn(fields, "nats-server does not know of a revocation yet; it will when it is back");
+      });
     },
   };
 }

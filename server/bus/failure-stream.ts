@@ -39,7 +39,11 @@ export type FailureStream = AsyncDisposable &
  * Reads the work queue of failures, for ever: whatever goes wrong (the server restarts, its disk was wiped), stream and
  * consumer are made again and reading goes on.
  */
-export function openFailureStream(connection: NatsConnection, log: Logger): FailureStream {
+export function openFailureStream(
+  connection: NatsConnection,
+  admit: (host: string) => boolean,
+  log: Logger,
+): FailureStream {
   const held: RawBatch[] = [];
   let arrived = Promise.withResolvers<void>();
   let drained = Promise.withResolvers<void>();
@@ -55,8 +59,8 @@ export function openFailureStream(connection: NatsConnection, log: Logger): Fail
     if (closing.signal.aborted) reading.stop();
     for await (const message of reading) {
       const host = hostOfSubject(message.subject);
-      // Only the permissions' makers could cause this; it would come again for ever.
-      if (host === undefined) message.term();
+      // The first only the permissions' makers could cause. Either would come again for ever; an agent sends it again itself.
+      if (host === undefined || !admit(host)) message.term();
       else held.push({ host, payload: message.data, ack: () => message.ack() });
       arrived.resolve();
       while (held.length >= heldMax && !closing.signal.aborted) await drained.promise;

@@ -10,23 +10,47 @@ import type { BusKeys } from "./keys.ts";
 import { systemInbox } from "./permissions.ts";
 
 /** One push costs the server a second of CPU with 10 000 agents, for one revocation as for a hundred. */
-const pushIntervalMs = 5 * secondMs;
+const pushMsPerConnection = 0.5;
+const pushIntervalMs = { least: 200, most: 5 * secondMs } as const;
 const pushTimeoutMs = 10 * secondMs;
 const retryMs = 2 * secondMs;
+
+/** One connection of a user of the fleet's account came or went, as nats-server tells it. */
+export type Presence = Readonly<{
+  publicKey: string;
+  /** Names the connection among those of all servers. */
+  connection: string;
+  connected: boolean;
+  /** Why it ended; empty when it came. */
+  reason: string;
+}>;
 
 /** The line to nats-server's own account: hands in the fleet's account and hears who comes and goes. */
 export type System = AsyncDisposable &
   Readonly<{
-    /** Makes the account's newest JWT valid: at once, or with others' at most `pushIntervalMs` later. */
+    /** Makes the account's newest JWT valid: at once, or with others' a little later in a large fleet. */
     push(): Promise<void>;
     /** A user of the fleet's account connected or left. */
-    onPresence(handler: (publicKey: string, connected: boolean) => void): void;
+    onPresence(handler: (presence: Presence) => void): void;
+    /** Whoever came or went in the meantime has not been told. */
+    onCut(handler: () => void): void;
   }>;
 
-const PresenceEvent = z.object({ client: z.object({ user: z.string() }) });
+const PresenceEvent = z.object({
+  server: z.object({ id: z.string() }),
+  client: z.object({ user: z.string(), id: z.int().optional() }),
+  reason: z.string().optional(),
+});
 
 /** @throws Fleet2banError `unavailable` when the first connect fails */
-export async function openSystem(address: BusAddress, keys: BusKeys, account: Account, log: Logger): Promise<System> {
+export async function openSystem(
+  address: BusAddress,
+  keys: BusKeys,
+  account: Account,
+  log: Logger,
+  /** How many live connections a push makes the server look through. */
+  connections: () => number = () => 0,
+): Promise<System> {
   const connection = await connectAs(address, {
     name: "system",
     jwt: () => systemUserJwt(keys, Date.now()),
@@ -37,6 +61,7 @@ export async function openSystem(address: BusAddress, keys: BusKeys, account: Ac
   let lastPushMs = Number.NEGATIVE_INFINITY;
   let pushed = "";
   let timer: NodeJS.Timeout | undefined;
+  const cutHandlers: (() => void)[] = [];
 
   const pushNow = async (): Promise<void> => {
     waiting = undefined;
@@ -49,7 +74,9 @@ export async function openSystem(address: BusAddress, keys: BusKeys, account: Ac
   };
   const push = (): Promise<void> => {
     if (waiting !== undefined) return waiting;
-    const delayMs = Math.max(0, lastPushMs + pushIntervalMs - performance.now());
+    const { least, most } = pushIntervalMs;
+    const intervalMs = Math.min(Math.max(connections() * pushMsPerConnection, least), most);
+    const delayMs = Math.max(0, lastPushMs + intervalMs - performance.now());
     const due = Promise.withResolvers<void>();
     timer = setTimeout(due.resolve, delayMs);
     waiting = due.promise.then(pushNow);
@@ -65,7 +92,10 @@ export async function openSystem(address: BusAddress, keys: BusKeys, account: Ac
   };
   const follow = async () => {
     // A server that comes back may have been started from an old copy.
-    for await (const status of connection.status()) if (status.type === "reconnect") pushAgain();
+    for await (const status of connection.status()) {
+      if (status.type === "reconnect") pushAgain();
+      if (status.type === "disconnect") for (const handler of cutHandlers) handler();
+    }
   };
   void follow();
   pushAgain();
@@ -76,12 +106,13 @@ export async function openSystem(address: BusAddress, keys: BusKeys, account: Ac
       for (const event of ["CONNECT", "DISCONNECT"]) {
         connection.subscribe(`$SYS.ACCOUNT.${account.publicKey}.${event}`, {
           callback: (error, message) => {
-            const publicKey = error === null ? userOf(message.data) : undefined;
-            if (publicKey !== undefined) handler(publicKey, event === "CONNECT");
+            const presence = error === null ? presenceOf(message.data, event === "CONNECT") : undefined;
+            if (presence !== undefined) handler(presence);
           },
         });
       }
     },
+    onCut: (handler) => void cutHandlers.push(handler),
     async [Symbol.asyncDispose]() {
       clearTimeout(timer);
       await closeConnection(connection);
@@ -89,10 +120,11 @@ export async function openSystem(address: BusAddress, keys: BusKeys, account: Ac
   };
 }
 
-/** The public key of the user an event is about. */
-function userOf(payload: Uint8Array): string | undefined {
+/** undefined for an event that is not about a client. */
+function presenceOf(payload: Uint8Array, connected: boolean): Presence | undefined {
   try {
-    return PresenceEvent.parse(JSON.parse(new TextDecoder().decode(payload))).client.user;
+    const { server, client, reason = "" } = PresenceEvent.parse(JSON.parse(new TextDecoder().decode(payload)));
+    return { publicKey: client.user, connection: `${server.id} ${client.id}`, connected, reason };
   } catch {
     return undefined;
   }

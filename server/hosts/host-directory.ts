@@ -29,6 +29,12 @@ export class HostDirectory {
     this.#byKey.set(host.publicKey, host.host);
   }
 
+  /** As a decision of the judgement or the reviewer of conduct says. */
+  setState(host: string, state: KnownHost["state"]): void {
+    const known = this.#hosts.get(host);
+    if (known !== undefined) this.#hosts.set(host, { ...known, state });
+  }
+
   get(host: string): KnownHost | undefined {
     return this.#hosts.get(host);
   }
@@ -37,7 +43,7 @@ export class HostDirectory {
     return this.#hosts.get(this.#byKey.get(publicKey) ?? "");
   }
 
-  /** undefined for hosts that are unknown or revoked: they get no answer. */
+  /** undefined for hosts that are unknown or revoked: they get no answer. A quarantined one is protected like any other. */
   tenantOf(host: string): string | undefined {
     const known = this.#hosts.get(host);
     return known === undefined || known.state === "revoked" ? undefined : known.tenant;

@@ -10,8 +10,8 @@ const writeEveryMs = 500;
 export type StatusParts = Readonly<{
   directory: HostDirectory;
   record: (reports: readonly HostReport[]) => Promise<void>;
-  /** The order publisher looks whether the host is behind. */
-  notice: (host: string, report: StatusReport) => void;
+  /** Looks at what the host says it has carried out. @returns what is wrong with it, in sentences */
+  notice: (host: string, report: StatusReport) => readonly string[];
   events: Events;
   now: () => number;
 }>;
@@ -40,8 +40,8 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
       }
       const report = decodeMessage(StatusReport, payload, `status of ${host}`);
       parts.directory.setConnected(host, true);
-      parts.notice(host, report);
-      pending.set(host, toRecord(host, known.tenant, report, parts.now()));
+      const problems = [...parts.notice(host, report), ...report.problems];
+      pending.set(host, toRecord(host, known.tenant, { ...report, problems }, parts.now()));
       for (const refused of report.refused) parts.events.refused("order_refused_by_host", { host, ...refused });
     },
     async [Symbol.asyncDispose]() {
@@ -60,7 +60,8 @@ function toRecord(host: string, tenant: string, report: StatusReport, nowMs: num
     atMs: nowMs,
     version: report.version,
     firewall: report.firewall,
-    enforcing: report.enforcing,
+    // Whoever does not stop what it holds as a proof stops nothing for sure.
+    enforcing: report.enforcing && report.canary !== false,
     clockSkewMs: Math.max(-2_000_000_000, Math.min(2_000_000_000, Math.round(report.atMs - nowMs))),
     ...(fleet === undefined ? {} : { orderEpoch: fleet.epoch, setHash: fleet.hash }),
     fleetRevision: revisionOf("fleet"),

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { secondMs } from "../../shared/durations.ts";
 import type { StatusReport } from "../../shared/fleet-messages.ts";
-import type { Scope } from "../../shared/order.ts";
+import { canaryBanId, type Scope } from "../../shared/order.ts";
 import type { Standing } from "../../shared/order-set.ts";
 import { subjects } from "../../shared/subjects.ts";
 import type { Bus } from "../bus/bus.ts";
@@ -14,7 +14,7 @@ import { SyncAnswers } from "./sync-answers.ts";
 export type OrderLog = Readonly<{
   /**
    * Names one life of the log, greater than every earlier one. A restored backup needs a new one, or agents that are
-   * ahead of it stay there.
+   * ahead of it stay there. Read whenever it is needed; see `restart`.
    */
   epoch: number;
   /** The last revision of every scope that has any order. */
@@ -29,9 +29,11 @@ export type PublisherParts = Readonly<{
   bus: Bus;
   orderLog: OrderLog;
   signingKey: KeyObject;
+  /** Address or network that every host is to stop, as a proof that it stops what it is told; null = none. */
+  canary: string | null;
   /** Connected agents that hear this scope. */
   agentsOf: (scope: Scope) => number;
-  /** undefined = unknown, quarantined or revoked: it gets no answer. */
+  /** undefined = unknown or revoked: it gets no answer. */
   tenantOf: (host: string) => string | undefined;
   now: () => number;
   log: Logger;
@@ -41,13 +43,22 @@ export type Publisher = AsyncDisposable &
   Readonly<{
     /** After the commit. Late, repeated or missing entries do no harm: the log in the database is read where needed. */
     publish(scope: Scope, stretch: OrderStretch): void;
-    /** Wakes an agent that reports less than there is. */
-    noticeStatus(host: string, report: StatusReport): void;
+    /** Wakes an agent that reports something else than there is. @returns what is wrong, beyond being behind */
+    noticeStatus(host: string, report: StatusReport): StatusFindings;
+    /** After the order log has begun a new life: forgets all of the old one and calls every agent. */
+    restart(): Promise<void>;
     /** Last revision known of this scope: what a host must report to be up to date. */
     head(scope: Scope): number;
     /** Sync requests turned away because the host asked for too much. */
     limited(): number;
   }>;
+
+export type StatusFindings = Readonly<{
+  /** Scopes in which the host holds something else than it should at its revision. */
+  drifting: readonly Scope[];
+  /** The host has orders of this life of the log that the log does not have. */
+  ahead: Readonly<{ scope: Scope; revision: number }> | undefined;
+}>;
 
 /** A tick costs 12 to 22 µs per agent; this keeps the bus below half a core at any size. */
 const tickMsPerAgent = 0.05;
@@ -79,6 +90,8 @@ class OrderPublisher implements Publisher {
   /** Up to where each scope was announced. A scope that is not in here was announced up to its head. */
   readonly #sent = new Map<Scope, number>();
   readonly #channels = new Map<Scope, Promise<Channel>>();
+  /** Those that are open. */
+  readonly #open = new Map<Scope, Channel>();
   readonly #answers: SyncAnswers;
   #heartbeats: NodeJS.Timeout | undefined;
   #closed = false;
@@ -88,7 +101,7 @@ class OrderPublisher implements Publisher {
     this.#heads = heads;
     this.#answers = new SyncAnswers({
       bus: parts.bus,
-      epoch: parts.orderLog.epoch,
+      epoch: () => parts.orderLog.epoch,
       framesOf: async (scope) => (await this.#channel(scope)).frames,
       contextOf: (scope) => this.#context(scope),
       scopesOf: (host) => this.#scopesOf(host),
@@ -120,30 +133,42 @@ class OrderPublisher implements Publisher {
     this.#inBackground(this.#take(scope, stretch));
   }
 
-  noticeStatus(host: string, report: StatusReport): void {
+  noticeStatus(host: string, report: StatusReport): StatusFindings {
     const allowed = this.#scopesOf(host);
-    for (const position of report.scopes) {
-      const head = this.head(position.scope);
-      if (!allowed.has(position.scope) || (head === position.revision && head === 0)) continue;
-      if (position.revision === head && position.epoch === this.#parts.orderLog.epoch) continue;
-      this.#inBackground(
-        this.#channel(position.scope).then((channel) =>
-          this.#parts.bus.publish(
-            subjects.down(host, "orders"),
-            channel.frames.heartbeat(this.#context(position.scope)),
-          ),
-        ),
-      );
+    const drifting: Scope[] = [];
+    let ahead: StatusFindings["ahead"];
+    for (const { scope, epoch, revision, hash } of report.scopes) {
+      const head = this.head(scope);
+      if (!allowed.has(scope)) continue;
+      const current = epoch === this.#parts.orderLog.epoch;
+      if (current && revision > head) ahead = { scope, revision };
+      const log = this.#open.get(scope)?.log;
+      const drifts = current && log !== undefined && revision === log.revision && hash !== log.hash;
+      if (drifts) drifting.push(scope);
+      const nothingYet = head === 0 && revision === 0 && log === undefined;
+      if (!nothingYet && (drifts || !current || revision !== head)) this.#inBackground(this.#wake(host, scope));
     }
+    return { drifting, ahead };
+  }
+
+  async restart(): Promise<void> {
+    for (const { timer } of this.#open.values()) clearTimeout(timer);
+    for (const map of [this.#channels, this.#open, this.#sent, this.#heads]) map.clear();
+    for (const [scope, revision] of await this.#parts.orderLog.heads()) this.#heads.set(scope, revision);
+    await this.#sayHello();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearInterval(this.#heartbeats);
-    for (const channel of await Promise.allSettled(this.#channels.values())) {
-      if (channel.status === "fulfilled") clearTimeout(channel.value.timer);
-    }
+    await Promise.allSettled(this.#channels.values());
+    for (const { timer } of this.#open.values()) clearTimeout(timer);
     await this.#answers[Symbol.asyncDispose]();
+  }
+
+  async #wake(host: string, scope: Scope): Promise<void> {
+    const { frames } = await this.#channel(scope);
+    this.#parts.bus.publish(subjects.down(host, "orders"), frames.heartbeat(this.#context(scope)));
   }
 
   async #take(scope: Scope, stretch: OrderStretch): Promise<void> {
@@ -212,17 +237,22 @@ class OrderPublisher implements Publisher {
   #channel(scope: Scope): Promise<Channel> {
     const known = this.#channels.get(scope);
     if (known !== undefined) return known;
-    const opening = this.#open(scope);
+    const opening = this.#openChannel(scope);
     this.#channels.set(scope, opening);
-    opening.catch(() => this.#channels.delete(scope));
+    opening.then(
+      (channel) => {
+        if (this.#channels.get(scope) === opening) this.#open.set(scope, channel);
+      },
+      () => this.#channels.delete(scope),
+    );
     if (this.#channels.size > scopesMax) this.#forgetOldest();
     return opening;
   }
 
-  async #open(scope: Scope): Promise<Channel> {
+  async #openChannel(scope: Scope): Promise<Channel> {
     const log = new ScopeLog();
     // Most hosts have no orders of their own: ten thousand of them asking at once must not be ten thousand queries.
-    if (this.head(scope) > 0) await this.#load(scope, log);
+    if (this.head(scope) > 0 || this.#canaryOf(scope).length > 0) await this.#load(scope, log);
     if (!this.#sent.has(scope)) this.#sent.set(scope, log.revision);
     return { log, frames: new ScopeFrames(scope, log), lastTickMs: Number.NEGATIVE_INFINITY, timer: undefined };
   }
@@ -231,7 +261,15 @@ class OrderPublisher implements Publisher {
     const { orderLog } = this.#parts;
     const { revision, standing } = await orderLog.activeSet(scope);
     const from = Math.max(0, revision - recentOrdersMax);
-    log.load(revision, standing, await orderLog.ordersSince(scope, from, recentOrdersMax));
+    const recent = await orderLog.ordersSince(scope, from, recentOrdersMax);
+    log.load(revision, [...standing, ...this.#canaryOf(scope)], recent);
+  }
+
+  /** In every host's set and in no log: an agent without it has the wrong hash, and gets it with a snapshot. */
+  #canaryOf(scope: Scope): readonly Standing[] {
+    const { canary } = this.#parts;
+    if (scope !== "fleet" || canary === null) return [];
+    return [{ kind: "ban", id: canaryBanId, net: canary, untilMs: null, ports: null, level: null }];
   }
 
   #sentOf(scope: Scope): number {
@@ -241,8 +279,7 @@ class OrderPublisher implements Publisher {
   #forgetOldest(): void {
     for (const scope of this.#channels.keys()) {
       if (scope === "fleet") continue;
-      this.#channels.delete(scope);
-      this.#sent.delete(scope);
+      for (const map of [this.#channels, this.#open, this.#sent]) map.delete(scope);
       return;
     }
   }

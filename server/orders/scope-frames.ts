@@ -75,7 +75,12 @@ export class ScopeFrames {
   #current(nowMs: number, least: number) {
     const latest = this.#snapshots.at(-1);
     const fresh = latest !== undefined && nowMs - latest.snapshot.madeMs < snapshotAgeMaxMs;
-    if (fresh && latest.snapshot.revision >= least && this.#log.since(latest.snapshot.revision) !== undefined)
+    // Whoever claims to be ahead of the log must not have one made for every question.
+    if (
+      fresh &&
+      latest.snapshot.revision >= Math.min(least, this.#log.revision) &&
+      this.#log.since(latest.snapshot.revision) !== undefined
+    )
       return latest;
     const snapshot = this.#log.snapshot(nowMs);
     const count = Math.max(1, Math.ceil(snapshot.standing.length / frameOrdersMax));

@@ -8,7 +8,7 @@ import type { FrameContext, ScopeFrames } from "./scope-frames.ts";
 
 export type AnswerParts = Readonly<{
   bus: Bus;
-  epoch: number;
+  epoch: () => number;
   framesOf: (scope: Scope) => Promise<ScopeFrames>;
   contextOf: (scope: Scope) => FrameContext;
   /** What the host may know; nothing for an unknown one. */
@@ -73,7 +73,8 @@ export class SyncAnswers implements AsyncDisposable {
   }
 
   async #answer(host: string, request: SyncRequest): Promise<void> {
-    const { epoch, contextOf, framesOf, scopesOf } = this.#parts;
+    const { contextOf, framesOf, scopesOf } = this.#parts;
+    const epoch = this.#parts.epoch();
     const allowed = scopesOf(host);
     for (const { scope, ...position } of request.positions) {
       if (!allowed.has(scope)) continue;

@@ -105,11 +105,26 @@ for (const [what, row] of [
   ["a reason that is none", ["u", 1, "192.0.2.1/32", "because"]],
   ["a ban without an id", ["b", 0, "192.0.2.1/32", null, null, null]],
 ] as const) {
-  test(`a signed frame with ${what} is refused`, () => {
-    const body = Buffer.from(JSON.stringify({ ...wire, o: [row] }));
-    assert.throws(() => decodeOrderFrame(signed(body), keys.publicKey), refusal("invalid"));
+  test(`of a signed frame ${what} is no order, and those after it are`, () => {
+    const next = ["b", 5, "192.0.2.9/32", null, null, null];
+    const body = Buffer.from(JSON.stringify({ ...wire, t: 2, o: [row, next] }));
+    const [unusable, order] = decodeOrderFrame(signed(body), keys.publicKey).orders;
+    assert.deepEqual([unusable?.kind, unusable?.id, unusable?.net], ["unusable", row[1], row[2]]);
+    assert.deepEqual(order, {
+      kind: "ban",
+      id: row[1] + 5,
+      net: "192.0.2.9/32",
+      untilMs: null,
+      ports: null,
+      level: null,
+    });
   });
 }
+
+test("a signed frame with a row that has no id is refused: those after it cannot be known", () => {
+  const body = Buffer.from(JSON.stringify({ ...wire, o: [["b", "1", "192.0.2.1/32", null, null, null]] }));
+  assert.throws(() => decodeOrderFrame(signed(body), keys.publicKey), refusal("invalid"));
+});
 
 test("a delta whose orders do not fill its revisions is refused", () => {
   const body = Buffer.from(JSON.stringify({ ...wire, t: 2, o: [["d", 1, "192.0.2.1/32"]] }));

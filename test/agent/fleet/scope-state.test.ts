@@ -6,7 +6,7 @@ import { ScopeState } from "../../../agent/fleet/scope-state.ts";
 import { ScopeFrames } from "../../../server/orders/scope-frames.ts";
 import { ScopeLog } from "../../../server/orders/scope-log.ts";
 import type { Order } from "../../../shared/order.ts";
-import { decodeOrderFrame, frameOrdersMax, type OrderFrame } from "../../../shared/order-frame.ts";
+import { decodeOrderFrame, frameOrdersMax, type ReceivedFrame } from "../../../shared/order-frame.ts";
 
 const keys = generateKeyPairSync("ed25519");
 const context = { signingKey: keys.privateKey, epoch: 1, nowMs: 1_000, spreadMs: 0 };
@@ -29,7 +29,7 @@ function logOf(count: number): Readonly<{ log: ScopeLog; frames: ScopeFrames }> 
   return { log, frames: new ScopeFrames("fleet", log) };
 }
 
-const delta = (frames: ScopeFrames, from: number): OrderFrame[] => (frames.since(from, context) ?? []).map(read);
+const delta = (frames: ScopeFrames, from: number): ReceivedFrame[] => (frames.since(from, context) ?? []).map(read);
 
 function pullSnapshot(state: ScopeState, frames: ScopeFrames, nowMs = 1_000) {
   let outcome = state.take(read(frames.chunk(context, 0)), nowMs);

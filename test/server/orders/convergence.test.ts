@@ -33,6 +33,7 @@ async function startCoordinator(
   const publisher = await startPublisher({
     bus,
     orderLog,
+    canary: null,
     signingKey: nats.keys.orders,
     agentsOf: () => tenants.size,
     tenantOf: (host) => tenants.get(host),
