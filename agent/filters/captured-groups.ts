@@ -3,10 +3,14 @@ import { type AskedGroups, addGroups, type FilterRegex } from "./filter-regex.ts
 /** Lines of one connection whose matches are kept apart; older ones are added up, so that a long connection stays small. */
 const chainLengthMax = 8;
 
+/** One regex that matched one text. */
+export type Search = Readonly<{ regex: FilterRegex; text: string; match: RegExpExecArray; ascii: boolean }>;
+
 /**
  * What the regexes captured of a line, and before it of its connection; the newest text of a name counts. What the
- * filter itself asks for are plain fields; all the rest is read from the matches when somebody asks, because most
- * failures are only counted (measured: maps of all groups took a third of the time of a matched line).
+ * filter itself asks for are plain fields. All the rest is searched again when somebody asks, because most failures are
+ * only counted: maps of all groups took a third of the time of a matched line, and keeping every match until a chunk was
+ * done another fifth, in the garbage collector.
  */
 export class CapturedGroups implements ReadonlyMap<string, string> {
   fid: string | undefined;
@@ -17,16 +21,18 @@ export class CapturedGroups implements ReadonlyMap<string, string> {
   user: string | undefined;
   readonly mlfid: string | undefined;
   readonly #regex: FilterRegex;
-  readonly #match: RegExpExecArray;
+  readonly #text: string;
+  readonly #ascii: boolean;
   #older: CapturedGroups | null;
   /** Sum of this and everything older, once it was asked for. */
   #all: Map<string, string> | null = null;
   #chainLength: number;
 
   /** @param older  of the same line: what the prefregex captured */
-  constructor(regex: FilterRegex, match: RegExpExecArray, older: CapturedGroups | null) {
+  constructor({ regex, text, match, ascii }: Search, older: CapturedGroups | null) {
     this.#regex = regex;
-    this.#match = match;
+    this.#text = text;
+    this.#ascii = ascii;
     this.#older = older;
     this.#chainLength = older === null ? 1 : older.#chainLength + 1;
     const own = regex.alternatives.length === 0 ? null : ownGroups(regex, match);
@@ -72,7 +78,8 @@ export class CapturedGroups implements ReadonlyMap<string, string> {
   #map(): Map<string, string> {
     if (this.#all !== null) return this.#all;
     const all = new Map(this.#older === null ? [] : this.#older.#map());
-    addGroups(all, this.#regex, this.#match);
+    const match = this.#regex.regex.search(this.#text, this.#ascii);
+    if (match !== null) addGroups(all, this.#regex, match);
     for (const name of ["ip4", "ip6", "dns", "cidr"] as const) if (this[name] === undefined) all.delete(name);
     this.#all = all;
     return all;

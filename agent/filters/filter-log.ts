@@ -1,6 +1,6 @@
 import type { LineClock } from "./found-failure.ts";
 import type { Filter } from "./match-line.ts";
-import { type Candidate, createScanner } from "./scanner.ts";
+import { Scanner } from "./scanner.ts";
 import { type OnOutcome, type TimeLimits, type Trouble, Watchdog } from "./watchdog.ts";
 
 export type LogFilters = Readonly<{
@@ -18,13 +18,12 @@ export function createLogFilters(
   filters: readonly Filter[],
   options: Readonly<{ report: (trouble: Trouble) => void; gated?: boolean; encoding?: string; limits?: TimeLimits }>,
 ): LogFilters {
-  const scanner = createScanner(filters, options);
+  const scanner = new Scanner(filters, options);
   const watchdog = new Watchdog(options.report, options.limits);
   return {
     process(chunk, clock, onOutcome) {
-      const tasks: Candidate[] = [];
-      scanner.scan(chunk, (candidate) => tasks.push(candidate));
-      if (tasks.length > 0) watchdog.run(tasks, clock, onOutcome);
+      const candidates = scanner.scan(chunk, clock);
+      watchdog.run(() => candidates.next(), onOutcome);
     },
   };
 }

@@ -93,11 +93,11 @@ function marksOf({ groups }: PythonRegex): FilterRegex["marks"] {
 export const marks = { harmless: 1, gained: 2, forget: 4 } as const;
 
 /** The marks a match sets; any text but the empty one sets a mark. */
-export function marksIn(each: FilterRegex, match: RegExpExecArray): number {
-  if (each.marks === null) return 0;
-  const gained = isSet(match, each.marks.mlfgained) ? marks.gained | marks.harmless : 0;
-  const harmless = isSet(match, each.marks.nofail) ? marks.harmless : 0;
-  return gained | harmless | (isSet(match, each.marks.mlfforget) ? marks.forget : 0);
+export function marksIn({ regex, match }: Readonly<{ regex: FilterRegex; match: RegExpExecArray }>): number {
+  if (regex.marks === null) return 0;
+  const gained = isSet(match, regex.marks.mlfgained) ? marks.gained | marks.harmless : 0;
+  const harmless = isSet(match, regex.marks.nofail) ? marks.harmless : 0;
+  return gained | harmless | (isSet(match, regex.marks.mlfforget) ? marks.forget : 0);
 }
 
 function isSet(match: RegExpExecArray, number: number): boolean {

@@ -3,13 +3,18 @@ import type { Literal } from "./required-literals.ts";
 /** Filters one gate can tell apart: one bit each, and V8 keeps 31 of them in a small integer. */
 export const gateFiltersMax = 30;
 
+const newline = 10;
+
+/** A line that some filter must see: its bounds without the newline, and one bit per filter. */
+export type GateHit = Readonly<{ start: number; end: number; filters: number }>;
+
 /**
  * Decides for a whole chunk of a log which lines can mean anything to which filter, with one regex over all of it:
  * most lines of a log are never cut out, let alone searched.
  */
 export type Gate = Readonly<{
-  /** Calls `hit` for every line that a filter must see: its bounds without the newline, and one bit per filter. */
-  scan(chunk: string, hit: (start: number, end: number, filters: number) => void): void;
+  /** The first such line that begins at `from` or later; undefined when there is none. */
+  next(chunk: string, from: number): GateHit | undefined;
 }>;
 
 /** @param literals  of each filter; null = it must see every line */
@@ -18,81 +23,72 @@ export function createGate(literals: readonly (readonly Literal[] | null)[]): Ga
   const always = literals.reduce((mask, each, index) => (each === null ? mask | (1 << index) : mask), 0);
   const masks = literalMasks(literals);
   const expression = masks.size === 0 ? null : gateExpression(literals);
-  return {
-    scan(chunk, hit) {
-      if (always !== 0 || expression === null) scanEveryLine(chunk, always, expression, masks, hit);
-      else scanHits(chunk, expression, allFilters, masks, hit);
-    },
-  };
+  if (always !== 0 || expression === null)
+    return { next: (chunk, from) => nextLine(chunk, from, always, expression, masks) };
+  // With one filter it is enough to know where; `test` makes no array of what it found.
+  if (literals.length === 1) return { next: (chunk, from) => nextHitOfOne(chunk, from, expression) };
+  return { next: (chunk, from) => nextHit(chunk, from, expression, allFilters, masks) };
 }
 
-type Hit = (start: number, end: number, filters: number) => void;
+function nextHitOfOne(chunk: string, from: number, expression: RegExp): GateHit | undefined {
+  if (from >= chunk.length) return undefined;
+  expression.lastIndex = from;
+  if (!expression.test(chunk)) return undefined;
+  const at = expression.lastIndex - 1;
+  return { start: chunk.lastIndexOf("\n", at) + 1, end: endOfLine(chunk, at), filters: 1 };
+}
 
-function scanHits(
+function nextHit(
   chunk: string,
+  from: number,
   expression: RegExp,
   allFilters: number,
   masks: ReadonlyMap<string, number>,
-  hit: Hit,
-): void {
-  const single = (allFilters & (allFilters - 1)) === 0;
-  let from = 0;
-  for (;;) {
-    expression.lastIndex = from;
-    // With one filter it is enough to know where; `test` makes no array of what it found.
-    const found = single ? null : expression.exec(chunk);
-    if (single ? !expression.test(chunk) : found === null) return;
-    const at = single ? expression.lastIndex - 1 : (found?.index ?? 0);
-    const start = chunk.lastIndexOf("\n", at) + 1;
-    const newline = chunk.indexOf("\n", at);
-    const end = newline < 0 ? chunk.length : newline;
-    const mask = found === null ? allFilters : moreOfLine(chunk, end, expression, found, allFilters, masks);
-    hit(start, end, mask);
-    from = end + 1;
-    if (from >= chunk.length) return;
-  }
-}
-
-/** The other filters whose literals stand in the rest of the line. */
-function moreOfLine(
-  chunk: string,
-  end: number,
-  expression: RegExp,
-  first: RegExpExecArray,
-  allFilters: number,
-  masks: ReadonlyMap<string, number>,
-): number {
-  let mask = 0;
+): GateHit | undefined {
+  if (from >= chunk.length) return undefined;
+  expression.lastIndex = from;
+  const first = expression.exec(chunk);
+  if (first === null) return undefined;
+  const start = chunk.lastIndexOf("\n", first.index) + 1;
+  const end = endOfLine(chunk, first.index);
+  // The other filters whose literals stand in the rest of the line.
+  let filters = 0;
   for (let found: RegExpExecArray | null = first; found !== null && found.index < end; found = expression.exec(chunk)) {
-    mask |= masks.get(found[0].toLowerCase()) ?? allFilters;
-    if (mask === allFilters) break;
+    filters |= masks.get(found[0].toLowerCase()) ?? allFilters;
+    if (filters === allFilters) break;
     expression.lastIndex = found.index + 1;
   }
-  return mask;
+  return { start, end, filters };
 }
 
-function scanEveryLine(
+/** The next line that is not empty: some filter must see them all. */
+function nextLine(
   chunk: string,
+  from: number,
   always: number,
   expression: RegExp | null,
   masks: ReadonlyMap<string, number>,
-  hit: Hit,
-): void {
-  for (let start = 0; start < chunk.length; ) {
-    const newline = chunk.indexOf("\n", start);
-    const end = newline < 0 ? chunk.length : newline;
-    let mask = always;
-    if (expression !== null) {
-      const line = chunk.slice(start, end);
-      expression.lastIndex = 0;
-      for (let found = expression.exec(line); found !== null; found = expression.exec(line)) {
-        mask |= masks.get(found[0].toLowerCase()) ?? 0;
-        expression.lastIndex = found.index + 1;
-      }
+): GateHit | undefined {
+  if (always === 0) return undefined;
+  let start = from;
+  while (chunk.charCodeAt(start) === newline) start += 1;
+  if (start >= chunk.length) return undefined;
+  const end = endOfLine(chunk, start);
+  let filters = always;
+  if (expression !== null) {
+    const line = chunk.slice(start, end);
+    expression.lastIndex = 0;
+    for (let found = expression.exec(line); found !== null; found = expression.exec(line)) {
+      filters |= masks.get(found[0].toLowerCase()) ?? 0;
+      expression.lastIndex = found.index + 1;
     }
-    if (end > start) hit(start, end, mask);
-    start = end + 1;
   }
+  return { start, end, filters };
+}
+
+function endOfLine(chunk: string, at: number): number {
+  const end = chunk.indexOf("\n", at);
+  return end < 0 ? chunk.length : end;
 }
 
 /**

@@ -5,11 +5,13 @@ import type { LineClock } from "./found-failure.ts";
 /** A line without a date takes the last one seen, unless that is older; a live line further off than this is dated now. */
 const toleranceMs = 60 * secondMs;
 
-/** `atMs` null: nothing dates the line. `tooOld`: a line from before the find time, met while catching up. */
-export type DatedLine = Readonly<{ text: string; atMs: number | null; tooOld: boolean }>;
-
-/** Cuts the date out of a jail's lines and decides which time counts. */
+/** Finds the date in a jail's lines and decides which time counts. Its fields are the answer for the last line read. */
 export class LineDates {
+  /** What to cut out of the line; nothing when both are equal. */
+  from = 0;
+  to = 0;
+  /** null: nothing dates the line. */
+  atMs: number | null = null;
   readonly #detector: DateDetector | null;
   #lastAtMs: number | null = null;
 
@@ -18,42 +20,50 @@ export class LineDates {
     this.#detector = detector;
   }
 
-  read(line: string, clock: LineClock): DatedLine {
+  /** @returns false for a line from before the find time, met while catching up */
+  read(line: string, clock: LineClock): boolean {
     if (this.#detector === null || clock.lineAtMs !== undefined) {
       const atMs = clock.lineAtMs ?? clock.nowMs;
       this.#lastAtMs = atMs;
-      return this.#inTime(line, atMs, clock);
+      return this.#inTime(0, 0, atMs, clock);
     }
     const found = this.#detector.find(line, clock.nowMs);
-    if (found === undefined) return this.#undated(line, line, clock);
-    const text = line.slice(0, found.start) + line.slice(found.end);
-    if (found.atMs !== null) {
-      this.#lastAtMs = found.atMs;
-      return this.#inTime(text, found.atMs, clock);
+    if (found === undefined) return this.#undated(0, 0, clock);
+    const { start, end, atMs } = found;
+    if (atMs !== null) {
+      this.#lastAtMs = atMs;
+      return this.#inTime(start, end, atMs, clock);
     }
     // An empty span: the filter says that the date is optional. Any other without a time only looked like a date.
-    if (found.start === found.end) return this.#inTime(line, this.#recent(clock) ?? clock.nowMs, clock);
-    return this.#undated(text, line, clock);
+    if (start === end) return this.#inTime(0, 0, this.#recent(clock) ?? clock.nowMs, clock);
+    return this.#undated(start, end, clock);
   }
 
-  #undated(text: string, line: string, clock: LineClock): DatedLine {
+  #undated(from: number, to: number, clock: LineClock): boolean {
     const recent = this.#recent(clock);
-    if (recent !== null) return this.#inTime(line, recent, clock);
-    if (clock.mode === "live") return this.#inTime(text, clock.nowMs, clock);
-    return { text, atMs: null, tooOld: false };
+    if (recent !== null) return this.#inTime(0, 0, recent, clock);
+    if (clock.mode === "live") return this.#inTime(from, to, clock.nowMs, clock);
+    return this.#answer(from, to, null);
   }
 
   #recent(clock: LineClock): number | null {
     return this.#lastAtMs !== null && this.#lastAtMs > clock.nowMs - toleranceMs ? this.#lastAtMs : null;
   }
 
-  #inTime(text: string, atMs: number, clock: LineClock): DatedLine {
-    if (clock.mode === "catchUp") return { text, atMs, tooOld: atMs < clock.nowMs - clock.findTimeMs };
+  #inTime(from: number, to: number, atMs: number, clock: LineClock): boolean {
+    if (clock.mode === "catchUp" && atMs < clock.nowMs - clock.findTimeMs) return false;
     // Whole seconds of distance, as fail2ban counts them.
     if (clock.mode === "live" && Math.trunc(Math.abs(atMs - clock.nowMs) / secondMs) > toleranceMs / secondMs) {
       this.#lastAtMs = clock.nowMs;
-      return { text, atMs: clock.nowMs, tooOld: false };
+      return this.#answer(from, to, clock.nowMs);
     }
-    return { text, atMs, tooOld: false };
+    return this.#answer(from, to, atMs);
+  }
+
+  #answer(from: number, to: number, atMs: number | null): boolean {
+    this.from = from;
+    this.to = to;
+    this.atMs = atMs;
+    return true;
   }
 }

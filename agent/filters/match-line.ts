@@ -1,5 +1,5 @@
 import type { UseDns } from "../settings/jail-settings.ts";
-import { CapturedGroups } from "./captured-groups.ts";
+import { CapturedGroups, type Search } from "./captured-groups.ts";
 import { Connections } from "./connections.ts";
 import { identify } from "./failure-id.ts";
 import { type FilterRegex, marks, marksIn } from "./filter-regex.ts";
@@ -29,7 +29,6 @@ export type Watched = { readonly place: string; suspended: FilterRegex["suspende
 /** Longer lines are rare, and regexes that are quick on others may take very long on them: they are watched alone. */
 export const longLineLength = 2048;
 
-const none: readonly LogLine[] = [];
 const missed: Outcome = { kind: "missed" };
 const ignoredAlone: Outcome = { kind: "ignored", consumedLines: 0 };
 const asciiOnly = /^[\x00-\x7f]*$/;
@@ -70,31 +69,30 @@ export class Filter {
   }
 
   /**
-   * @param line   without its newline
+   * @param line   without its newline; failures keep it, so it must not be a slice of anything large
    * @param ascii  whether it holds ASCII characters only, if that is known
+   * @param ended  the line with its newline, if it is at hand
    */
-  match(line: string, clock: LineClock, ascii = asciiOnly.test(line)): Outcome {
+  match(line: string, clock: LineClock, ascii = asciiOnly.test(line), ended = `${line}\n`): Outcome {
     this.#linesBefore = this.#buffer?.lines ?? [];
     this.#longLine = line.length > longLineLength;
     this.#ascii = ascii;
     if (this.#isSuspended(this.#datePattern)) return missed;
     this.running = this.#datePattern;
-    const dated = this.#parts.dates.read(line, clock);
+    const { dates } = this.#parts;
+    const isInTime = dates.read(line, clock);
     this.running = null;
-    if (dated.tooOld) return missed;
-    if (this.#buffer !== null) {
-      const newest = { line, text: dated.text };
-      return this.#find(this.#buffer.push(newest), newest, dated.atMs, 1, clock);
-    }
+    if (!isInTime) return missed;
+    const { from, to, atMs } = dates;
+    const text = from === 0 ? ended.slice(to) : ended.slice(0, from) + ended.slice(to);
+    if (this.#buffer !== null) return this.#findInBuffer(this.#buffer, { line, text: text.slice(0, -1) }, atMs, clock);
     // A folded line may match as it stands, too, but then it would count once only.
-    const unfolded = unfoldRepeated(dated.text);
+    const unfolded = unfoldRepeated(text);
     if (unfolded !== undefined) {
-      const inner = { line, text: unfolded.text };
-      const outcome = this.#find([inner], inner, dated.atMs, unfolded.count, clock);
+      const outcome = this.#find({ line, ...unfolded, atMs, buffered: null }, clock);
       if (outcome.kind !== "missed") return outcome;
     }
-    const entry = { line, text: dated.text };
-    return this.#find([entry], entry, dated.atMs, 1, clock);
+    return this.#find({ line, text, atMs, count: 1, buffered: null }, clock);
   }
 
   /** Takes back the last line, when its match had to be stopped half-way. */
@@ -103,54 +101,56 @@ export class Filter {
     this.#buffer?.replace(this.#linesBefore);
   }
 
-  /** @param lines  those the regexes see: the newest one, or all of a multi-line filter's buffer */
-  #find(lines: readonly LogLine[], newest: LogLine, atMs: number | null, count: number, clock: LineClock): Outcome {
-    const { prefRegex, ignoreRegexes } = this.#parts;
-    let text = lines.length === 1 ? `${newest.text}\n` : textOfLines(lines);
+  /** The regexes of a multi-line filter see all lines in the buffer. */
+  #findInBuffer(buffer: LineBuffer, newest: LogLine, atMs: number | null, clock: LineClock): Outcome {
+    const lines = buffer.push(newest);
+    const text = textOfLines(lines);
     if (lines.length > 1) this.#ascii = asciiOnly.test(text);
+    return this.#find({ line: newest.line, text, atMs, count: 1, buffered: { lines, newest } }, clock);
+  }
+
+  #find(searched: Searched, clock: LineClock): Outcome {
+    const { prefRegex, ignoreRegexes } = this.#parts;
+    let { text } = searched;
     if (this.#earlyIgnore && this.#isIgnored(text)) return ignoredAlone;
-    let groups: CapturedGroups | null = null;
-    let marked = 0;
+    let prefix: Search | null = null;
     if (prefRegex !== null) {
-      const match = this.#search(prefRegex, text);
-      if (match === null) return missed;
-      groups = new CapturedGroups(prefRegex, match, null);
-      marked = marksIn(prefRegex, match);
-      const content = prefRegex.content === undefined ? "" : (match[prefRegex.content] ?? "");
+      prefix = this.#search(prefRegex, text);
+      if (prefix === null) return missed;
+      const content = prefRegex.content === undefined ? "" : (prefix.match[prefRegex.content] ?? "");
       if (content !== "") {
-        text = `${content}\n`;
+        text = ended(content, text);
         this.#buffer?.replace([{ line: "", text: content }]);
       }
     }
     for (const failRegex of this.#failRegexes.candidates(text)) {
-      const match = this.#search(failRegex, text);
-      if (match === null) continue;
-      const { matched, unmatched } =
-        lines.length === 1 ? { matched: lines, unmatched: none } : splitLines(lines, text, failRegex, match);
-      const consumedLines =
-        lines.length === 1 ? 0 : lines.filter((each) => each !== newest && !unmatched.includes(each)).length;
-      if (ignoreRegexes.length > 0 && this.#isIgnored(this.#buffer === null ? text : textOfLines(matched))) {
+      const search = this.#search(failRegex, text);
+      if (search === null) continue;
+      const { matched, unmatched, consumedLines } = usedLines(searched, search);
+      if (ignoreRegexes.length > 0 && this.#isIgnored(matched === null ? text : textOfLines(matched))) {
         this.#buffer?.replace(unmatched);
         return { kind: "ignored", consumedLines };
       }
-      if (atMs === null && clock.mode !== "any") continue;
+      if (searched.atMs === null && clock.mode !== "any") continue;
       this.#buffer?.replace(unmatched);
-      groups = new CapturedGroups(failRegex, match, groups);
-      const found = { matched, atMs: atMs ?? clock.nowMs, count, consumedLines };
-      return this.#conclude(found, groups, marked | marksIn(failRegex, match), clock);
+      const groups = new CapturedGroups(search, prefix === null ? null : new CapturedGroups(prefix, null));
+      const marked = marksIn(search) | (prefix === null ? 0 : marksIn(prefix));
+      const lines = matched === null ? [searched.line] : matched.map((each) => each.line);
+      const found = { lines, atMs: searched.atMs ?? clock.nowMs, count: searched.count, consumedLines };
+      return this.#conclude(found, groups, marked, clock);
     }
     return missed;
   }
 
   /** The line matched: is it a failure, whose, or what does it mean for its connection? */
   #conclude(found: Found, groups: CapturedGroups, marked: number, clock: LineClock): Outcome {
-    const lines = found.matched.map((each) => detached(each.line));
+    const { lines, consumedLines } = found;
     if (groups.mlfid === undefined) {
-      if ((marked & marks.harmless) !== 0) return { kind: "nofail", consumedLines: found.consumedLines };
+      if ((marked & marks.harmless) !== 0) return { kind: "nofail", consumedLines };
       return this.#failure(found, groups, lines, null, clock);
     }
     const connection = this.#connections.merge(groups.mlfid, groups, marked, lines, clock.nowMs);
-    if (connection.harmless) return { kind: "nofail", consumedLines: found.consumedLines };
+    if (connection.harmless) return { kind: "nofail", consumedLines };
     const outcome = this.#failure(found, groups, connection.lines, connection.users, clock);
     if (outcome.kind === "pending") connection.pending = true;
     return outcome;
@@ -177,12 +177,13 @@ export class Filter {
     return this.#parts.ignoreRegexes.some((each) => this.#search(each, text) !== null);
   }
 
-  #search(each: FilterRegex, text: string): RegExpExecArray | null {
-    if (this.#isSuspended(each)) return null;
-    this.running = each;
-    const match = each.regex.search(text, this.#ascii);
+  #search(regex: FilterRegex, text: string): Search | null {
+    if (this.#isSuspended(regex)) return null;
+    const ascii = this.#ascii;
+    this.running = regex;
+    const match = regex.regex.search(text, ascii);
     this.running = null;
-    return match;
+    return match === null ? null : { regex, text, match, ascii };
   }
 
   #isSuspended(each: Watched): boolean {
@@ -190,14 +191,40 @@ export class Filter {
   }
 }
 
-type Found = Readonly<{ matched: readonly LogLine[]; atMs: number; count: number; consumedLines: number }>;
+/** What the regexes see: the text without its date, with its newlines. */
+type Searched = Readonly<{
+  line: string;
+  text: string;
+  atMs: number | null;
+  count: number;
+  /** null: the text is one line. */
+  buffered: Readonly<{ lines: readonly LogLine[]; newest: LogLine }> | null;
+}>;
 
-function splitLines(lines: readonly LogLine[], text: string, failRegex: FilterRegex, match: RegExpExecArray) {
-  const skipped = failRegex.skipped.map((number) => match[number] ?? "").join("");
-  return splitMatched(lines, text, match, skipped);
+type Found = Readonly<{ lines: readonly string[]; atMs: number; count: number; consumedLines: number }>;
+
+type UsedLines = Readonly<{
+  /** null: the line that was searched. */
+  matched: readonly LogLine[] | null;
+  unmatched: readonly LogLine[];
+  /** Earlier lines of the buffer that this match took out of it. */
+  consumedLines: number;
+}>;
+
+const theLine: UsedLines = { matched: null, unmatched: [], consumedLines: 0 };
+
+function usedLines({ buffered }: Searched, { regex, text, match }: Search): UsedLines {
+  if (buffered === null) return theLine;
+  const { lines, newest } = buffered;
+  if (lines.length === 1) return { ...theLine, matched: lines };
+  const skipped = regex.skipped.map((number) => match[number] ?? "").join("");
+  const { matched, unmatched } = splitMatched(lines, text, match, skipped);
+  const consumed = lines.filter((each) => each !== newest && !unmatched.includes(each));
+  return { matched, unmatched, consumedLines: consumed.length };
 }
 
-/** A copy that does not keep the whole chunk of the log alive, of which the line is a slice. */
-function detached(line: string): string {
-  return `${line}\n`.slice(0, -1);
+/** The content with a newline. Mostly it is the end of the text, and cutting costs less than adding. */
+function ended(content: string, text: string): string {
+  const from = text.length - 1 - content.length;
+  return text.endsWith("\n") && text.endsWith(content, text.length - 1) ? text.slice(from) : `${content}\n`;
 }

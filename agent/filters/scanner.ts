@@ -1,63 +1,114 @@
 import { isAscii } from "node:buffer";
 import { TextDecoder } from "node:util";
-import { createGate, gateFiltersMax } from "./gate.ts";
+import type { LineClock } from "./found-failure.ts";
+import { createGate, type Gate, type GateHit, gateFiltersMax } from "./gate.ts";
 import type { Filter } from "./match-line.ts";
 
 /** A line that a filter must see. */
 export type Candidate = Readonly<{
   filter: Filter;
   line: string;
+  /** The same with its newline: what regexes search. Both share their characters, and neither is a part of the chunk. */
+  ended: string;
   /** The line's byte offset in the chunk. */
   start: number;
   /** Whether the line holds ASCII characters only. */
   ascii: boolean;
-}>;
-
-export type Scanner = Readonly<{
-  /** @param chunk  whole lines; bytes, or the same bytes as a latin1 string */
-  scan(chunk: Buffer | string, onCandidate: (candidate: Candidate) => void): void;
+  clock: LineClock;
 }>;
 
 /** What splits lines is a byte, and the literals are ASCII, so chunks are searched as latin1 and only hits are decoded. */
 const beyondAscii = /[\x80-\xff]/;
+const carriageReturn = 13;
 
-/**
- * Finds the lines that mean anything to some filter. All filters read the same log, so one pass serves them.
- *
- * @param gated     false: every line is a candidate; the slow reference the gate is tested against
- * @param encoding  `logencoding` as the Encoding Standard names it; anything ASCII-compatible
- */
-export function createScanner(
-  filters: readonly Filter[],
-  options: Readonly<{ gated?: boolean; encoding?: string }> = {},
-): Scanner {
-  const decoder = new TextDecoder(options.encoding ?? "utf-8");
-  const groups = Array.from({ length: Math.ceil(filters.length / gateFiltersMax) }, (_, index) => {
-    const members = filters.slice(index * gateFiltersMax, (index + 1) * gateFiltersMax);
-    return { members, gate: createGate(members.map((each) => (options.gated === false ? null : each.literals))) };
-  });
-  return {
-    scan(chunk, onCandidate) {
-      const ascii = typeof chunk !== "string" && isAscii(chunk);
-      const text = typeof chunk === "string" ? chunk : chunk.toString("latin1");
-      for (const { members, gate } of groups) {
-        gate.scan(text, (start, end, mask) => {
-          const bytes = text.slice(start, withoutReturn(text, start, end));
-          const isAsciiLine = ascii || !beyondAscii.test(bytes);
-          const line = isAsciiLine ? bytes : decoder.decode(Buffer.from(bytes, "latin1"));
-          // Lowest bit first, so that filters see a line in the order they were given.
-          for (let rest = mask; rest !== 0; rest &= rest - 1) {
-            const filter = members[31 - Math.clz32(rest & -rest)];
-            if (filter !== undefined) onCandidate({ filter, line, start, ascii: isAsciiLine });
-          }
-        });
-      }
-    },
-  };
+type Group = Readonly<{ filters: readonly Filter[]; gate: Gate }>;
+
+/** Finds the lines that mean anything to some filter. All filters read the same log, so one pass serves them. */
+export class Scanner {
+  readonly #decoder: TextDecoder;
+  readonly #groups: readonly Group[];
+
+  /**
+   * @param gated     false: every line is a candidate; the slow reference the gate is tested against
+   * @param encoding  `logencoding` as the Encoding Standard names it; anything ASCII-compatible
+   */
+  constructor(filters: readonly Filter[], options: Readonly<{ gated?: boolean; encoding?: string }> = {}) {
+    this.#decoder = new TextDecoder(options.encoding ?? "utf-8");
+    this.#groups = Array.from({ length: Math.ceil(filters.length / gateFiltersMax) }, (_, index) => {
+      const members = filters.slice(index * gateFiltersMax, (index + 1) * gateFiltersMax);
+      const literals = members.map((each) => (options.gated === false ? null : each.literals));
+      return { filters: members, gate: createGate(literals) };
+    });
+  }
+
+  /** @param chunk  whole lines; bytes, or the same bytes as a latin1 string */
+  scan(chunk: Buffer | string, clock: LineClock): Candidates {
+    const ascii = typeof chunk !== "string" && isAscii(chunk);
+    const text = typeof chunk === "string" ? chunk : chunk.toString("latin1");
+    return new Candidates(text, ascii, clock, this.#groups, this.#decoder);
+  }
 }
 
-/** Lines of Windows programs end with a carriage return too; fail2ban strips all of them. */
-function withoutReturn(text: string, start: number, end: number): number {
-  while (end > start && text.charCodeAt(end - 1) === 13) end -= 1;
-  return end;
+/** The candidates of one chunk, one after the other. A call that was stopped half-way can be made again. */
+export class Candidates {
+  readonly #text: string;
+  readonly #ascii: boolean;
+  readonly #clock: LineClock;
+  readonly #groups: readonly Group[];
+  readonly #decoder: TextDecoder;
+  #group = 0;
+  #hit: GateHit | undefined;
+  /** Filters of the hit's line that are still to see it, as bits. */
+  #left = 0;
+  /** The hit's line, read. */
+  #line = "";
+  #ended = "";
+  #asciiLine = true;
+
+  constructor(text: string, ascii: boolean, clock: LineClock, groups: readonly Group[], decoder: TextDecoder) {
+    this.#text = text;
+    this.#ascii = ascii;
+    this.#clock = clock;
+    this.#groups = groups;
+    this.#decoder = decoder;
+  }
+
+  next(): Candidate | undefined {
+    for (;;) {
+      const group = this.#groups[this.#group];
+      if (group === undefined) return undefined;
+      if (this.#left === 0 && !this.#nextLine(group.gate)) {
+        this.#group += 1;
+        this.#hit = undefined;
+        continue;
+      }
+      // Lowest bit first, so that filters see a line in the order they were given.
+      const filter = group.filters[31 - Math.clz32(this.#left & -this.#left)];
+      this.#left &= this.#left - 1;
+      if (filter === undefined) continue;
+      const start = this.#hit?.start ?? 0;
+      return { filter, line: this.#line, ended: this.#ended, start, ascii: this.#asciiLine, clock: this.#clock };
+    }
+  }
+
+  #nextLine(gate: Gate): boolean {
+    const text = this.#text;
+    const hit = gate.next(text, this.#hit === undefined ? 0 : this.#hit.end + 1);
+    if (hit === undefined) return false;
+    let end = hit.end;
+    // Lines of Windows programs end with a carriage return too; fail2ban strips all of them.
+    while (end > hit.start && text.charCodeAt(end - 1) === carriageReturn) end -= 1;
+    const bytes = text.slice(hit.start, end);
+    const ascii = this.#ascii || !beyondAscii.test(bytes);
+    // The newline makes it a copy of its own: whoever keeps a part of a line does not keep the chunk.
+    const ended = `${ascii ? bytes : this.#decoder.decode(Buffer.from(bytes, "latin1"))}\n`;
+    const line = ended.slice(0, -1);
+    // Together, after all calls: only a call can be stopped.
+    this.#line = line;
+    this.#ended = ended;
+    this.#asciiLine = ascii;
+    this.#hit = hit;
+    this.#left = hit.filters;
+    return true;
+  }
 }

@@ -1,4 +1,4 @@
-import type { LineClock, Outcome } from "./found-failure.ts";
+import type { Outcome } from "./found-failure.ts";
 import { type Filter, longLineLength, type Watched } from "./match-line.ts";
 import type { Candidate } from "./scanner.ts";
 import { runWithLimit } from "./time-limit.ts";
@@ -32,6 +32,8 @@ export type Trouble =
 /** What is not `missed`, in the order of the tasks. */
 export type OnOutcome = (task: Candidate, outcome: Outcome) => void;
 
+type Done = Readonly<{ task: Candidate; outcome: Outcome }>;
+
 /**
  * Runs lines through their filters so that no regex can hold up the program for long. A regex that explodes on a line
  * is stopped, the line is skipped for that filter, and after `strikesMax` such lines the regex is suspended: first
@@ -47,45 +49,42 @@ export class Watchdog {
     this.#limits = limits;
   }
 
-  run(tasks: readonly Candidate[], clock: LineClock, onOutcome: OnOutcome): void {
-    let from = 0;
-    while (from < tasks.length) {
-      const task = tasks[from];
-      if (task === undefined) return;
-      if (task.line.length > longLineLength) {
-        this.#runAlone(task, clock, onOutcome);
-        from += 1;
-        continue;
+  /** @param next  gives the lines one by one, undefined at the end; asked again when it had to be stopped */
+  run(next: () => Candidate | undefined, onOutcome: OnOutcome): void {
+    let task = next();
+    while (task !== undefined) {
+      if (task.line.length <= longLineLength) task = this.#runBatch(task, next, onOutcome);
+      else {
+        this.#runAlone(task, onOutcome);
+        task = next();
       }
-      let end = from + 1;
-      while (end < tasks.length && (tasks[end]?.line.length ?? 0) <= longLineLength) end += 1;
-      from = this.#runBatch(tasks, from, end, clock, onOutcome);
     }
   }
 
-  /** Returns the index of the first task that is still to be done. */
-  #runBatch(tasks: readonly Candidate[], from: number, end: number, clock: LineClock, onOutcome: OnOutcome): number {
-    const done: [Candidate, Outcome][] = [];
-    let next = from;
+  /** Runs up to the next long line. Returns the task that is to be done next. */
+  #runBatch(first: Candidate, next: () => Candidate | undefined, onOutcome: OnOutcome) {
+    const done: Done[] = [];
+    let task: Candidate | undefined = first;
+    let begun: Candidate | undefined;
+    let matched: Candidate | undefined;
     const stopped = runWithLimit(this.#limits.batchMs, () => {
-      for (; next < end; next += 1) {
-        const task = tasks[next];
-        if (task === undefined) return;
-        const outcome = task.filter.match(task.line, clock, task.ascii);
-        if (outcome.kind !== "missed") done.push([task, outcome]);
+      while (task !== undefined && task.line.length <= longLineLength) {
+        begun = task;
+        const outcome = task.filter.match(task.line, task.clock, task.ascii, task.ended);
+        if (outcome.kind !== "missed") done.push({ task, outcome });
+        matched = task;
+        task = next();
       }
     });
     // Outcomes are told outside of the limit: what the caller does must not be stopped half-way.
-    for (const [task, outcome] of done) onOutcome(task, outcome);
-    if (stopped === undefined) return end;
-    const task = tasks[next];
-    if (task === undefined) return end;
+    for (const each of done) onOutcome(each.task, each.outcome);
+    if (stopped === undefined || task === undefined || task !== begun) return task;
     // The batch was stopped here; by itself the line shows whether it is to blame.
-    if (done.at(-1)?.[0] !== task) this.#runAlone(task, clock, onOutcome, true);
-    return next + 1;
+    if (task !== matched) this.#runAlone(task, onOutcome, true);
+    return next();
   }
 
-  #runAlone(task: Candidate, clock: LineClock, onOutcome: OnOutcome, again = false): void {
+  #runAlone(task: Candidate, onOutcome: OnOutcome, again = false): void {
     const { filter, line } = task;
     if (line.length > lineLengthMax) {
       this.#report({ kind: "skipped", filter: filter.name, place: null, excerpt: line.slice(0, excerptLength) });
@@ -95,7 +94,7 @@ export class Watchdog {
     for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
       let outcome: Outcome | undefined;
       const cpuMs = runWithLimit(this.#limits.lineMs, () => {
-        outcome = filter.match(line, clock, task.ascii);
+        outcome = filter.match(line, task.clock, task.ascii, task.ended);
       });
       if (outcome !== undefined) {
         if (outcome.kind !== "missed") onOutcome(task, outcome);

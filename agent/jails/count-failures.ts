@@ -76,7 +76,9 @@ export class FailureCounter {
   #start(id: string, atMs: number, lines: readonly string[], count: number): Tally {
     const oldest = this.#tallies.size >= talliesMax ? this.#tallies.values().next().value : undefined;
     if (oldest !== undefined) this.#remove(oldest);
-    const tally: Tally = { id: detached(id), firstMs: atMs, lastMs: atMs, retries: count, failures: 1, lines: [] };
+    // An id is a piece of its line: it keeps that alive, and nothing more unless the line is long.
+    const ownId = lines.every(isShort) ? id : detached(id);
+    const tally: Tally = { id: ownId, firstMs: atMs, lastMs: atMs, retries: count, failures: 1, lines: [] };
     this.#keepLines(tally, lines);
     this.#tallies.set(tally.id, tally);
     return tally;
@@ -90,7 +92,7 @@ export class FailureCounter {
   #keepLines(tally: Tally, lines: readonly string[]): void {
     const { maxMatches } = this.#settings;
     if (maxMatches <= 0 || lines.length === 0 || this.#keptCharacters >= keptCharactersMax) return;
-    const kept = [...tally.lines, ...lines.slice(-maxMatches).map(detached)].slice(-maxMatches);
+    const kept = [...tally.lines, ...lines.slice(-maxMatches).map(shortened)].slice(-maxMatches);
     this.#keptCharacters += lengthOf(kept) - lengthOf(tally.lines);
     tally.lines = kept;
   }
@@ -108,7 +110,15 @@ export class FailureCounter {
   }
 }
 
-/** A copy of its own: V8 would otherwise keep the whole chunk of log a short text was cut from. */
+function isShort(line: string): boolean {
+  return line.length <= lineLengthMax;
+}
+
+function shortened(line: string): string {
+  return isShort(line) ? line : detached(line);
+}
+
+/** A copy of its own: V8 would otherwise keep the whole line a short text was cut from. */
 function detached(text: string): string {
   return Buffer.from(text.slice(0, lineLengthMax)).toString();
 }

@@ -28,6 +28,7 @@ export type IgnoreVerdict =
   /** The jail's ignorecommand must be run for this failure; its answer goes to `remember` and to the jail. */
   | Readonly<{ kind: "ask"; command: string }>;
 
+const notIgnored: IgnoreVerdict = { kind: "not-ignored" };
 const namesTimeMs = 5 * minuteMs;
 const selfTimeMs = minuteMs;
 const fileCheckMs = secondMs;
@@ -52,19 +53,17 @@ export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSource
 
   function isOwn(subject: readonly Net[], nowMs: number): boolean {
     if (nowMs - own.readMs >= selfTimeMs) own = { readMs: nowMs, nets: tableOfTexts(sources.selfAddresses()) };
-    return subject.some((net) => own.nets.covers(net));
+    return isCovered(subject, own.nets);
   }
 
   function look(found: FoundFailure, nowMs: number): IgnoreVerdict {
     const subject = netsOf(found);
-    const by = (source: IgnoredBy): IgnoreVerdict => ({ kind: "ignored", by: source });
-    if (settings.ignoreSelf && isOwn(subject, nowMs)) return by("ignoreself rule");
-    if (subject.some((net) => nets.covers(net))) return by("ip");
-    if (files.some((file) => isInFile(file, sources, subject, nowMs))) return by("file");
-    const named = names.find((name) => subject.some((net) => name.nets.covers(net)));
-    if (named !== undefined) return by(named.by);
+    if (settings.ignoreSelf && isOwn(subject, nowMs)) return { kind: "ignored", by: "ignoreself rule" };
+    if (isCovered(subject, nets)) return { kind: "ignored", by: "ip" };
+    for (const file of files) if (isInFile(file, sources, subject, nowMs)) return { kind: "ignored", by: "file" };
+    for (const name of names) if (isCovered(subject, name.nets)) return { kind: "ignored", by: name.by };
     if (settings.ignoreCommand !== null) return { kind: "ask", command: settings.ignoreCommand };
-    return { kind: "not-ignored" };
+    return notIgnored;
   }
 
   return {
@@ -109,13 +108,20 @@ function isInFile(file: WatchedFile, sources: IgnoreSources, subject: readonly N
       file.version = version;
     }
   }
-  return subject.some((net) => file.nets.covers(net));
+  return isCovered(subject, file.nets);
+}
+
+function isCovered(subject: readonly Net[], nets: CidrTable<true>): boolean {
+  for (const net of subject) if (nets.covers(net)) return true;
+  return false;
 }
 
 /** The id, and the address behind it if it is another: sparing an address spares whatever it is counted as. */
 function netsOf(found: FoundFailure): readonly Net[] {
-  const texts = found.ip === null || found.ip === found.id ? [found.id] : [found.id, found.ip];
-  return texts.map(parseNet).filter((net) => net !== undefined);
+  const id = parseNet(found.id);
+  const ip = found.ip === null || found.ip === found.id ? undefined : parseNet(found.ip);
+  if (ip !== undefined) return id === undefined ? [ip] : [id, ip];
+  return id === undefined ? [] : [id];
 }
 
 function unresolved(name: string, by: IgnoredBy): ResolvedName {

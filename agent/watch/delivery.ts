@@ -84,7 +84,10 @@ export class Delivery {
     for (const { watched, found: failure } of found) {
       // Older than findtime: what fail2ban, too, skips when it catches up.
       if (failure.atMs < nowMs - watched.settings.findTimeMs) continue;
-      for (const decision of await watched.take(failure, nowMs)) decided.push({ watched, decision });
+      const taken = watched.take(failure, nowMs);
+      // Waiting for what is there already would cost as much as counting it.
+      const decisions = taken instanceof Promise ? await taken : taken;
+      for (const decision of decisions) decided.push({ watched, decision });
     }
     return decided.length === 0 ? [] : await this.#parts.effects.carryOut(decided, nowMs);
   }

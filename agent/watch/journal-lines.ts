@@ -1,3 +1,5 @@
+import type { LineClock } from "../filters/found-failure.ts";
+import type { Candidate } from "../filters/scanner.ts";
 import { type Trouble, Watchdog } from "../filters/watchdog.ts";
 import type { JournalLine } from "../logs/journal-line.ts";
 import type { JailFailure } from "./delivery.ts";
@@ -8,30 +10,39 @@ const asciiOnly = /^[\x00-\x7f]*$/;
 /** Finds the failures among journal entries; each line comes with its own time and with the jails it is for. */
 export class JournalLines {
   readonly #jails: ReadonlyMap<string, WatchedJail>;
+  readonly #byFilter: ReadonlyMap<WatchedJail["filter"], WatchedJail>;
   readonly #watchdog: Watchdog;
 
   constructor(jails: readonly WatchedJail[], report: (trouble: Trouble) => void) {
     this.#jails = new Map(jails.map((watched) => [watched.jail.name, watched]));
+    this.#byFilter = new Map(jails.map((watched) => [watched.filter, watched]));
     this.#watchdog = new Watchdog(report);
   }
 
   find(lines: readonly JournalLine[], nowMs: number, live: boolean): JailFailure[] {
     const found: JailFailure[] = [];
-    for (const { text, atMs, jails } of lines) {
-      const clock = { nowMs, mode: live ? "live" : "any", findTimeMs: 0, lineAtMs: atMs } as const;
-      for (const name of jails) {
-        const watched = this.#jails.get(name);
-        if (watched === undefined) continue;
-        this.#watchdog.run(
-          [{ filter: watched.filter, line: text, start: 0, ascii: asciiOnly.test(text) }],
-          clock,
-          (_task, outcome) => {
-            if (outcome.kind === "failure")
-              for (const failure of outcome.failures) found.push({ watched, found: failure });
-          },
-        );
-      }
-    }
+    const candidates = this.#candidatesOf(lines, nowMs, live);
+    let count = 0;
+    const next = (): Candidate | undefined => {
+      count += 1;
+      return candidates[count - 1];
+    };
+    this.#watchdog.run(next, ({ filter }, outcome) => {
+      const watched = this.#byFilter.get(filter);
+      if (outcome.kind !== "failure" || watched === undefined) return;
+      for (const failure of outcome.failures) found.push({ watched, found: failure });
+    });
     return found;
+  }
+
+  #candidatesOf(lines: readonly JournalLine[], nowMs: number, live: boolean): readonly Candidate[] {
+    return lines.flatMap(({ text, atMs, jails }) => {
+      const clock: LineClock = { nowMs, mode: live ? "live" : "any", findTimeMs: 0, lineAtMs: atMs };
+      const line = { line: text, ended: `${text}\n`, start: 0, ascii: asciiOnly.test(text), clock };
+      return jails.flatMap((name) => {
+        const filter = this.#jails.get(name)?.filter;
+        return filter === undefined ? [] : [{ filter, ...line }];
+      });
+    });
   }
 }

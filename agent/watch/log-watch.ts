@@ -5,6 +5,7 @@ import type { LogChunk } from "../logs/log-chunk.ts";
 import { type FileTail, openFileTail } from "../logs/tail-files.ts";
 import { type JournalBatch, type JournalTail, openJournalTail } from "../logs/tail-journal.ts";
 import { Delivery, type DeliveryParts } from "./delivery.ts";
+import { ChunkGatherer } from "./gather-chunks.ts";
 import { JournalLines } from "./journal-lines.ts";
 import { LogLines } from "./log-lines.ts";
 import type { WatchedJail } from "./watched-jail.ts";
@@ -32,15 +33,18 @@ export function watchLogs(parts: LogWatchParts): LogWatch {
     parts.log.error({ ...trouble, event: `line_${trouble.kind}` }, "a regex took too long");
   };
   const delivery = new Delivery(parts);
-  const tail = followFiles(parts, delivery, report);
+  const { tail, gatherer } = followFiles(parts, delivery, report);
   const journal = followJournal(parts, delivery, report);
   return {
     tail,
     resume() {
-      for (const [source, position] of delivery.takeLeft()) {
-        if (source !== journalSource) tail.rewind(source, parseFilePosition(position) ?? []);
-        else if (position !== null) journal?.rewind(position as Parameters<JournalTail["rewind"]>[0]);
-      }
+      // What was gathered before lies behind what is left: it must have been taken, or the log would give it again.
+      void gatherer.flush().then(() => {
+        for (const [source, position] of delivery.takeLeft()) {
+          if (source !== journalSource) tail.rewind(source, parseFilePosition(position) ?? []);
+          else if (position !== null) journal?.rewind(position as Parameters<JournalTail["rewind"]>[0]);
+        }
+      });
     },
     problems() {
       const files = tail.status().flatMap(({ path, problem }) => (problem === null ? [] : [`${path}: ${problem}`]));
@@ -49,6 +53,7 @@ export function watchLogs(parts: LogWatchParts): LogWatch {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([tail[Symbol.asyncDispose](), journal?.[Symbol.asyncDispose]()]);
+      await gatherer.flush();
     },
   };
 }
@@ -57,21 +62,26 @@ function followFiles(
   { jails, log, now }: LogWatchParts,
   delivery: Delivery,
   report: (trouble: Trouble) => void,
-): FileTail {
+): Readonly<{ tail: FileTail; gatherer: ChunkGatherer }> {
   const readers = jails.filter(({ settings }) => settings.source === "file");
   const lines = new LogLines(readers, report);
-  return openFileTail({
-    globs: uniqueGlobs(readers),
-    saved: delivery.saved,
-    onChunk: (chunk: LogChunk) => {
+  const gatherer = new ChunkGatherer(
+    (chunk: LogChunk) => {
       const clock = { nowMs: now(), mode: chunk.live ? "live" : "any", findTimeMs: 0 } as const;
       const found = lines.find(chunk.lines, chunk.globs, clock);
       const { path: source, previous, position, seen } = chunk;
       return delivery.take({ source, previous, position, seen, found });
     },
+    (path, err) => log.error({ path, err, event: "log_chunk_failed" }, "lost a part of a log to an error of our own"),
+  );
+  const tail = openFileTail({
+    globs: uniqueGlobs(readers),
+    saved: delivery.saved,
+    onChunk: (chunk) => gatherer.add(chunk),
     log,
     nowMs: now,
   });
+  return { tail, gatherer };
 }
 
 function followJournal(

@@ -16,8 +16,8 @@ export type WatchedJail = Readonly<{
   jail: Jail;
   /** null = every port; undefined = this jail stops no packets (it only runs other actions). */
   ports: readonly number[] | null | undefined;
-  /** What one failure leads to; waits for names and for the ignorecommand, where the jail uses them. */
-  take(found: FoundFailure, nowMs: number): Promise<readonly JailDecision[]>;
+  /** What one failure leads to; a promise only where a name or the ignorecommand must be asked. */
+  take(found: FoundFailure, nowMs: number): readonly JailDecision[] | Promise<readonly JailDecision[]>;
   /** Asks for the addresses behind the names in `ignoreip`, and behind this host's own. */
   refreshNames(nowMs: number): Promise<void>;
 }>;
@@ -38,19 +38,25 @@ export function openWatchedJail(settings: JailSettings, parts: JailParts): Watch
     refreshNames: (nowMs) => ignoreList.refreshNames(nowMs),
   };
 
-  async function take(found: FoundFailure, nowMs: number): Promise<readonly JailDecision[]> {
-    const named = await namesOf(found, settings.useDns);
+  function take(found: FoundFailure, nowMs: number): readonly JailDecision[] | Promise<readonly JailDecision[]> {
+    if (found.name !== null) return takeNamed(found, nowMs);
+    const decisions = jail.onFailure(found, nowMs);
+    return decisions[0]?.kind === "ask" ? answered(decisions, nowMs) : decisions;
+  }
+
+  async function takeNamed(found: FoundFailure, nowMs: number): Promise<readonly JailDecision[]> {
     const decisions: JailDecision[] = [];
-    for (const each of named) {
-      for (const decision of jail.onFailure(each, nowMs)) {
-        if (decision.kind !== "ask") decisions.push(decision);
-        else {
-          const ignored = await runIgnoreCommand(decision.command, decision.found);
-          decisions.push(...jail.onIgnoreAnswer(decision.found, ignored, nowMs));
-        }
-      }
+    for (const each of await namesOf(found, settings.useDns)) {
+      decisions.push(...(await answered(jail.onFailure(each, nowMs), nowMs)));
     }
     return decisions;
+  }
+
+  async function answered(decisions: readonly JailDecision[], nowMs: number): Promise<readonly JailDecision[]> {
+    const [asked] = decisions;
+    if (asked?.kind !== "ask") return decisions;
+    const ignored = await runIgnoreCommand(asked.command, asked.found);
+    return jail.onIgnoreAnswer(asked.found, ignored, nowMs);
   }
 }
 

@@ -7,13 +7,20 @@ import type { Filter } from "../../../agent/filters/match-line.ts";
 import { PythonRegex } from "../../../agent/filters/python-regex.ts";
 import { parsePythonRegex } from "../../../agent/filters/python-regex-parser.ts";
 import { type Literal, requiredLiterals } from "../../../agent/filters/required-literals.ts";
-import { createScanner } from "../../../agent/filters/scanner.ts";
+import { type Candidate, Scanner } from "../../../agent/filters/scanner.ts";
 import { builtInConfigDir, loadFilter } from "../../../agent/settings/load-settings.ts";
 import { withoutFail2ban } from "../fail2ban-oracle.ts";
 import { clockAt, filterOf, noon, noonMs } from "./filter-support.ts";
 import { randomRegex, randomText } from "./random-regex.ts";
 import { openSampleSuite } from "./sample-suite.ts";
 import { seededRandom } from "./seeded-random.ts";
+
+function candidatesOf(filters: readonly Filter[], chunk: Buffer | string): Candidate[] {
+  const candidates = new Scanner(filters).scan(chunk, clockAt(noonMs));
+  const all: Candidate[] = [];
+  for (let each = candidates.next(); each !== undefined; each = candidates.next()) all.push(each);
+  return all;
+}
 
 function literalsOf(regex: string): string[] | null {
   const found = requiredLiterals(parsePythonRegex(regex, { multiline: false }).root, () => false);
@@ -45,9 +52,7 @@ for (const [rule, regex, literals] of [
 test("text on both sides of a date that is cut out is not joined", () => {
   const filter = filterOf({ failRegex: ["^\\[\\] \\[x\\]: bad <ADDR>"] });
   assert.deepEqual(filter.literals, [{ text: " bad ", ignoreCase: false }]);
-  const candidates: string[] = [];
-  createScanner([filter]).scan(`[${noon}] [x]: bad 192.0.2.1\n`, ({ line }) => candidates.push(line));
-  assert.equal(candidates.length, 1);
+  assert.equal(candidatesOf([filter], `[${noon}] [x]: bad 192.0.2.1\n`).length, 1);
 });
 
 test("a filter whose date has no word edges sees every line", () => {
@@ -93,7 +98,10 @@ function validRegex(source: string): PythonRegex | undefined {
 
 function hits(literals: readonly (readonly Literal[] | null)[], chunk: string): [string, number][] {
   const found: [string, number][] = [];
-  createGate(literals).scan(chunk, (start, end, filters) => found.push([chunk.slice(start, end), filters]));
+  const gate = createGate(literals);
+  for (let hit = gate.next(chunk, 0); hit !== undefined; hit = gate.next(chunk, hit.end + 1)) {
+    found.push([chunk.slice(hit.start, hit.end), hit.filters]);
+  }
   return found;
 }
 
@@ -130,18 +138,21 @@ test("more filters than one gate holds are all served", () => {
   const filters = Array.from({ length: 70 }, (_, index) =>
     filterOf({ name: `f${index}`, failRegex: [`^ word${index}x <ADDR>`] }),
   );
-  const found: string[] = [];
-  createScanner(filters).scan(Buffer.from(`${noon} word69x 192.0.2.1\n${noon} word3x 192.0.2.1\n`), ({ filter }) =>
-    found.push(filter.name),
-  );
-  assert.deepEqual(found.toSorted(), ["f3", "f69"]);
+  const found = candidatesOf(filters, Buffer.from(`${noon} word69x 192.0.2.1\n${noon} word3x 192.0.2.1\n`));
+  assert.deepEqual(found.map(({ filter }) => filter.name).toSorted(), ["f3", "f69"]);
 });
 
 test("candidates are decoded, and lose their carriage returns", () => {
   const filter = filterOf({ failRegex: ["^ bad <ADDR>"] });
-  const lines: string[] = [];
-  createScanner([filter]).scan(Buffer.from("é bad 1\r\r\nbad 2\n x bad \xff\r\n"), ({ line }) => lines.push(line));
-  assert.deepEqual(lines, ["é bad 1", " x bad \xff"]);
+  const found = candidatesOf([filter], Buffer.from("é bad 1\r\r\nbad 2\n x bad \xff\r\n x bad 3\n"));
+  assert.deepEqual(
+    found.map(({ line, ended }) => [line, ended]),
+    [
+      ["é bad 1", "é bad 1\n"],
+      [" x bad \xff", " x bad \xff\n"],
+      [" x bad 3", " x bad 3\n"],
+    ],
+  );
 });
 
 /** Every filter at hand must give the same outcome for every line, gated or not. */
@@ -149,8 +160,8 @@ function lostLines(filters: readonly Filter[], lines: readonly string[]): string
   const lost: string[] = [];
   for (const filter of filters) {
     if (filter.literals === null) continue;
-    const seen = new Set<string>();
-    createScanner([filter]).scan(Buffer.from(`${lines.join("\n")}\n`), ({ line }) => seen.add(line));
+    const candidates = candidatesOf([filter], Buffer.from(`${lines.join("\n")}\n`));
+    const seen = new Set(candidates.map(({ line }) => line));
     for (const line of lines) {
       if (!seen.has(line) && filter.match(line, clockAt(noonMs)).kind !== "missed")
         lost.push(`${filter.name}: ${line}`);

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { LogChunk } from "../../../agent/logs/log-chunk.ts";
+import { ChunkGatherer } from "../../../agent/watch/gather-chunks.ts";
+
+const full = "x".repeat(60_000);
+
+function chunkOf(number: number, text: string, more: Partial<LogChunk> = {}): LogChunk {
+  const place = (inode: number) => [{ inode }] as unknown as LogChunk["position"];
+  const base = { path: "/log", globs: ["/log"], cut: false, live: false, seen: false };
+  const lines = Buffer.from(`${number}${text}\n`);
+  return { ...base, previous: place(number - 1), position: place(number), lines, ...more };
+}
+
+/** `taken`: first and last number of what came together. */
+function gathererOf(take: (chunk: LogChunk) => Promise<void> = async () => {}) {
+  const taken: string[] = [];
+  const errors: unknown[] = [];
+  const gatherer = new ChunkGatherer(
+    async (chunk) => {
+      const numbers = [...chunk.lines.toString().matchAll(/^\d+/gm)].map(([number]) => number);
+      const { previous, position } = chunk as unknown as Record<string, [{ inode: number }]>;
+      taken.push(`${previous?.[0].inode}<${numbers.join()}=${position?.[0].inode}`);
+      await take(chunk);
+    },
+    (_path, error) => errors.push(error),
+  );
+  return { gatherer, taken, errors };
+}
+
+test("a chunk that ends what there is to read is taken before it is settled", async () => {
+  const { gatherer, taken } = gathererOf();
+  await gatherer.add(chunkOf(1, "short"));
+  assert.deepEqual(taken, ["0<1=1"]);
+});
+
+test("full chunks are taken together with what follows, from the first one's place to the last one's", async () => {
+  const { gatherer, taken } = gathererOf();
+  for (const number of [1, 2, 3]) await gatherer.add(chunkOf(number, full));
+  assert.deepEqual(taken, []);
+  await gatherer.add(chunkOf(4, "short"));
+  assert.deepEqual(taken, ["0<1,2,3,4=4"]);
+});
+
+test("the tail may use its buffer again at once", async () => {
+  const { gatherer, taken } = gathererOf();
+  const chunk = chunkOf(1, full);
+  await gatherer.add(chunk);
+  chunk.lines.fill("9");
+  await gatherer.flush();
+  assert.deepEqual(taken, ["0<1=1"]);
+});
+
+test("half a megabyte is taken without waiting for more", async () => {
+  const { gatherer, taken } = gathererOf();
+  for (let number = 1; number <= 9; number += 1) await gatherer.add(chunkOf(number, full));
+  assert.deepEqual(taken, ["0<1,2,3,4,5,6,7,8,9=9"]);
+});
+
+test("lines that were counted before do not mix with others, and keep their order", async () => {
+  const { gatherer, taken } = gathererOf();
+  await gatherer.add(chunkOf(1, full, { seen: true }));
+  await gatherer.add(chunkOf(2, full));
+  await gatherer.add(chunkOf(3, "short"));
+  assert.deepEqual(taken, ["0<1=1", "1<2,3=3"]);
+});
+
+test("a full chunk that nothing follows is taken soon, too", async () => {
+  const done = Promise.withResolvers<void>();
+  const { gatherer, taken } = gathererOf(async () => done.resolve());
+  await gatherer.add(chunkOf(1, full));
+  await done.promise;
+  assert.deepEqual(taken, ["0<1=1"]);
+});
+
+test("an error in one stretch is told and does not stop the next", async () => {
+  const { gatherer, taken, errors } = gathererOf(async ({ lines }) => {
+    if (lines[0] === 49) throw new Error("broken");
+  });
+  await gatherer.add(chunkOf(1, "short"));
+  await gatherer.add(chunkOf(2, "short"));
+  assert.deepEqual(taken, ["0<1=1", "1<2=2"]);
+  assert.equal(errors.length, 1);
+});
