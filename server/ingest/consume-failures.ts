@@ -46,14 +46,22 @@ export function startIngest(parts: IngestParts): AsyncDisposable {
 }
 
 async function consume(parts: IngestParts, closing: AbortSignal): Promise<void> {
+  let next = pull(parts);
   while (!closing.aborted) {
-    const raws = await parts.source.pullFailures(batchesMax, pullWaitMs);
-    const startedMs = performance.now();
-    const arrivals = raws.flatMap((raw) => readBatch(raw, parts.events) ?? []);
+    const { arrivals, startedMs } = await next;
+    // While the database works on these, the next ones arrive and are read.
+    next = pull(parts);
     if (arrivals.length === 0) continue;
     await commitUntilDone(parts, arrivals, closing);
     parts.events.decided((performance.now() - startedMs) / 1000);
   }
+  await next;
+}
+
+async function pull({ source, events }: IngestParts) {
+  const raws = await source.pullFailures(batchesMax, pullWaitMs);
+  const startedMs = performance.now();
+  return { startedMs, arrivals: raws.flatMap((raw) => readBatch(raw, events) ?? []) };
 }
 
 /** A batch that is none is forgotten: sending it again would not make it better. */

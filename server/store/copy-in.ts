@@ -1,7 +1,7 @@
 import type { Connection, PoolClient, Submittable } from "pg";
 
 /** pg speaks COPY on the wire; its types leave that part of the connection out. */
-type CopyConnection = Readonly<{ sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void }>;
+type CopyConnection = Connection & Readonly<{ sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void }>;
 
 /** Bytes given to the socket at a time: PostgreSQL reads on while we still write. */
 const chunkBytes = 64 * 1024;
@@ -26,15 +26,18 @@ class CopyIn implements Submittable {
     this.#copied = copied;
   }
 
+  /** The data follows at once: a server that refuses the statement reads over it. Source: manual, "COPY Operations". */
   submit(connection: Connection): void {
-    connection.query(this.#text);
+    const copying = connection as CopyConnection;
+    copying.query(this.#text);
+    for (let from = 0; from < this.#data.length; from += chunkBytes) {
+      copying.sendCopyFromChunk(this.#data.subarray(from, from + chunkBytes));
+    }
+    copying.endCopyFrom();
   }
 
-  handleCopyInResponse(connection: CopyConnection): void {
-    for (let from = 0; from < this.#data.length; from += chunkBytes) {
-      connection.sendCopyFromChunk(this.#data.subarray(from, from + chunkBytes));
-    }
-    connection.endCopyFrom();
+  handleCopyInResponse(): void {
+    // It has its data already.
   }
 
   handleCommandComplete(): void {

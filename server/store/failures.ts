@@ -26,7 +26,9 @@ export async function createFailureDays(sql: Sql, nowMs: number): Promise<void> 
   const today = Math.floor(nowMs / dayMs) * dayMs;
   for (const start of [today, today + dayMs]) {
     const bounds = `for values from (${start}) to (${start + dayMs})`;
-    await sql.rows(`create table if not exists ${partitionName(start)} partition of failures ${bounds}`);
+    // Rows never change and go with their day: tidying up after inserts would only read them all again.
+    const settings = "with (autovacuum_vacuum_insert_threshold = -1)";
+    await sql.rows(`create table if not exists ${partitionName(start)} partition of failures ${bounds} ${settings}`);
   }
 }
 

@@ -1,0 +1,226 @@
+import { createPublicKey } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import { loadBusKeys } from "../../server/bus/keys.ts";
+import { type CommandHelp, formatHelp, parseCommandLine, reportFatal } from "../../shared/command-line.ts";
+import { exitCodeOf, exitCodes, Fleet2banError } from "../../shared/errors.ts";
+import { decodeOrderFrame } from "../../shared/order-frame.ts";
+import { freePorts } from "../support/live-fleet.ts";
+import { startProgram } from "../support/program.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { cpuSeconds, cpuSecondsOfTree, memoryMb } from "./cpu-seconds.ts";
+import { IngestFleet } from "./ingest-fleet.ts";
+import { attackerAddress, IngestTraffic } from "./ingest-traffic.ts";
+
+const help: CommandHelp = {
+  usage: "npm run bench:ingest -- [options]",
+  about:
+    "How many failures a second one coordinator takes in, and how soon it decides: a real coordinator process with its\n" +
+    "PostgreSQL (synchronous commits, fsync on) and nats-server, and a fleet that sends batches as agents do, one in\n" +
+    "flight each, some of them twice. At the end every line is counted again in the database. Prints JSON:\n" +
+    "failuresPerSecond, subjects, rssMb, decisionP50Ms, decisionP99Ms, lost, doubled, and the CPU each part used.",
+  options: {
+    agents: { value: "N", help: "agents (default 10000)" },
+    failures: { value: "N", help: "failures of the first part, as fast as they are taken (default 1200000)" },
+    subjects: { value: "N", help: "different addresses among them (default 1000000)" },
+    decisions: { value: "N", help: "bans timed in the second part (default 200)" },
+    rate: { value: "N", help: "failures a second around them (default 10000)" },
+    json: { help: "only the JSON line" },
+  },
+};
+
+/** Agents send what they have every two seconds. */
+const flushMs = 2_000;
+const decisionEveryMs = 50;
+const decisionDeadlineMs = 30_000;
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = reportFatal("bench:ingest", error, exitCodeOf);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const line = parseCommandLine(args, help);
+  if (line.help) {
+    process.stdout.write(formatHelp(help));
+    return exitCodes.ok;
+  }
+  const number = (name: string, otherwise: number) => Number(line.text(name) ?? otherwise);
+  const say = (text: string) => (line.on("json") ? undefined : process.stdout.write(`${text}\n`));
+  await using bench = await openBench(number("agents", 10_000));
+  const subjects = number("subjects", 1_000_000);
+  const traffic = new IngestTraffic(subjects);
+  const throughput = await measureThroughput(bench, traffic, number("failures", 1_200_000));
+  say(`${JSON.stringify(throughput)}`);
+  const { rssMb, peakMb } = memoryMb(bench.coordinator.pid);
+  const decisions = await measureDecisions(bench, traffic, number("rate", 10_000), number("decisions", 200));
+  say(`${JSON.stringify(decisions)}`);
+  const { lost, doubled } = await countAgain(bench);
+  const [known] = await bench.query<{ count: number }>(
+    "select count(distinct address)::integer as count from failures",
+  );
+  process.stdout.write(
+    `${JSON.stringify({ ...throughput, subjects: known?.count ?? 0, rssMb, peakMb, rssAtStartMb: bench.rssAtStartMb, ...decisions, lost, doubled, agents: number("agents", 10_000), repeatedBatches: bench.fleet.repeats, loadAverage: loadavg()[0] })}\n`,
+  );
+  if (lost + doubled > 0) throw new Fleet2banError("internal", `${lost} lines lost and ${doubled} doubled`);
+  return exitCodes.ok;
+}
+
+type Bench = Awaited<ReturnType<typeof openBench>>;
+
+async function openBench(agents: number) {
+  await using opened = new AsyncDisposableStack();
+  const dataDir = mkdtempSync(join(tmpdir(), "fleet2ban-bench-"));
+  opened.defer(() => rmSync(dataDir, { recursive: true, force: true }));
+  const [busPort] = await freePorts(1);
+  const args = ["--data-dir", dataDir, "--http", "127.0.0.1:0", "--nats-listen", `127.0.0.1:${busPort}`];
+  const start = async () => {
+    const program = startProgram("server/main.ts", [...args, "--log-level", "error"]);
+    await program.line(/coordinator: http/, 120_000);
+    return program;
+  };
+  // The second one finds the fleet and the policy that the database is given in between.
+  await using first = await start();
+  const hosts = Array.from({ length: agents }, (_, index) => `host-${index}`);
+  await prepare(await openDatabase(dataDir), hosts);
+  await first[Symbol.asyncDispose]();
+  const coordinator = opened.use(await start());
+  const database = await openDatabase(dataDir);
+  opened.defer(() => database.end());
+  const query = async <Row extends object>(text: string): Promise<Row[]> => (await database.query<Row>(text)).rows;
+  const keys = loadBusKeys(dataDir);
+  const fleet = opened.use(await IngestFleet.connect(`nats://127.0.0.1:${busPort}`, keys, hosts));
+  const pidIn = (file: string) => Number(readFileSync(join(dataDir, file), "utf8").split("\n")[0]);
+  const parts = { postgres: pidIn("postgres/cluster/postmaster.pid"), nats: pidIn("nats/nats.pid") };
+  const cpu = () => ({
+    coordinator: cpuSeconds(coordinator.pid),
+    postgres: cpuSecondsOfTree(parts.postgres),
+    nats: cpuSeconds(parts.nats),
+    load: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
+  });
+  const { rssMb: rssAtStartMb } = memoryMb(coordinator.pid);
+  const closing = opened.move();
+  return { coordinator, query, fleet, keys, cpu, rssAtStartMb, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+}
+
+async function openDatabase(dataDir: string): Promise<pg.Client> {
+  const password = readFileSync(join(dataDir, "postgres-password"), "utf8").trim();
+  const client = new pg.Client({ user: "fleet2ban", database: "fleet2ban", password, host: join(dataDir, "postgres") });
+  await client.connect();
+  return client;
+}
+
+/** Ten thousand agents, and limits that a hundred times a real fleet's load does not break. */
+async function prepare(database: pg.Client, hosts: readonly string[]): Promise<void> {
+  const policy = "limits: { agent: { subjectsPerMinute: 100000, subjectsPerDay: 1000000 } }";
+  await database.query(
+    "insert into hosts (host, tenant, public_key, enrolled_ms) select name, 'default', 'U' || name, 0 from unnest($1::text[]) as name",
+    [hosts],
+  );
+  await database.query(
+    "insert into policies (version, document, created_ms, created_by) select coalesce(max(version), 0) + 1, $1, 0, 'bench' from policies",
+    [policy],
+  );
+  await database.end();
+}
+
+/** As fast as the coordinator acknowledges: an agent that has its acknowledgement sends what has come up since. */
+async function measureThroughput({ fleet, cpu }: Bench, traffic: IngestTraffic, failures: number) {
+  const before = cpu();
+  const startedMs = performance.now();
+  let acknowledged = 0;
+  let sent = 0;
+  const send = () => {
+    while (sent < failures) {
+      const batch = traffic.next(Date.now());
+      if (!fleet.send(batch)) return;
+      sent += batch.length;
+    }
+  };
+  fleet.onAcknowledged = (rows) => {
+    acknowledged += rows;
+    send();
+  };
+  send();
+  await waitFor(() => sent >= failures && acknowledged >= sent, "all batches to be acknowledged", 600_000);
+  const seconds = (performance.now() - startedMs) / 1000;
+  const after = cpu();
+  const used = (part: keyof typeof after) => Math.round((after[part] - before[part]) * 100) / 100;
+  const cpuSecondsUsed = {
+    coordinator: used("coordinator"),
+    postgres: used("postgres"),
+    nats: used("nats"),
+    load: used("load"),
+  };
+  const microsPerFailure = (part: keyof typeof after) => Math.round((used(part) / sent) * 1e8) / 100;
+  return {
+    failuresPerSecond: Math.round(sent / seconds),
+    failures: sent,
+    batches: fleet.batches,
+    seconds: Math.round(seconds * 10) / 10,
+    cpuSeconds: cpuSecondsUsed,
+    cpuMicrosPerFailure: {
+      coordinator: microsPerFailure("coordinator"),
+      postgres: microsPerFailure("postgres"),
+      nats: microsPerFailure("nats"),
+    },
+  };
+}
+
+/** From the batch that fills a window leaving its agent to the ban's order, signed, reaching the agents. */
+async function measureDecisions({ fleet, keys }: Bench, traffic: IngestTraffic, rate: number, decisions: number) {
+  const verifyingKey = createPublicKey(keys.orders);
+  const sentMs = new Map<string, number>();
+  const latencies: number[] = [];
+  fleet.onAcknowledged = () => undefined;
+  fleet.onOrders((payload) => {
+    const nowMs = performance.now();
+    for (const order of decodeOrderFrame(payload, verifyingKey).orders) {
+      const startedMs = order.kind === "ban" ? sentMs.get(order.net) : undefined;
+      if (startedMs !== undefined) latencies.push(nowMs - startedMs);
+    }
+  });
+  let due = 0;
+  let lastMs = performance.now();
+  for (let index = 0; index < decisions; index += 1) {
+    await sleep(decisionEveryMs * (0.5 + Math.random()));
+    const nowMs = performance.now();
+    due += ((nowMs - lastMs) / 1000) * rate;
+    lastMs = nowMs;
+    while (due > 0) {
+      const batch = traffic.next(Date.now() - (Math.random() * flushMs) / 2);
+      if (!fleet.send(batch)) break;
+      due -= batch.length;
+    }
+    const address = attackerAddress(0x8000 + index);
+    sentMs.set(`${address.replace("::1", "::")}/64`, performance.now());
+    fleet.send([{ atMs: Date.now(), address, jail: "sshd", count: 3 }]);
+  }
+  await waitFor(
+    () => latencies.length >= sentMs.size && fleet.inFlight() === 0,
+    "all bans and acknowledgements",
+    decisionDeadlineMs,
+  );
+  const sorted = latencies.toSorted((one, other) => one - other);
+  const percentile = (share: number) => Math.round((sorted[Math.ceil(share * sorted.length) - 1] ?? 0) * 10) / 10;
+  return { decisions: sorted.length, decisionP50Ms: percentile(0.5), decisionP99Ms: percentile(0.99) };
+}
+
+/** Every line, by host: what is in the database against what the hosts sent. */
+async function countAgain({ query, fleet }: Bench): Promise<Readonly<{ lost: number; doubled: number }>> {
+  const rows = await query<{ host: string; lines: string }>(
+    "select host, sum(count) as lines from failures group by host",
+  );
+  const counted = new Map(rows.map(({ host, lines }) => [host, Number(lines)]));
+  let [lost, doubled] = [0, 0];
+  for (const [host, lines] of fleet.sent()) {
+    const difference = lines - (counted.get(host) ?? 0);
+    if (difference > 0) lost += difference;
+    else doubled -= difference;
+  }
+  return { lost, doubled };
+}
