@@ -84,6 +84,8 @@ export function createDashboard(desk: Desk, now: () => number, options: Partial<
         frameAncestors: ["'none'"],
         baseUri: ["'none'"],
       },
+      // Whoever puts TLS in front of us decides for the whole name, not we.
+      strictTransportSecurity: false,
       // Not `no-referrer`: with it browsers hide the origin of our own forms, too.
       referrerPolicy: "same-origin",
     }),

@@ -207,6 +207,6 @@ for (const looks of [desk, night, phone]) {
 }
 
 test("no page had an error, ran what it should not or asked anybody else", { skip }, (t) => {
-  t.diagnostic(`pictures: ${browser.pictures}`);
+  t.diagnostic(`pictures: ${browser.pictures()}`);
   assert.deepEqual(browser.trouble, []);
 });

@@ -28,18 +28,19 @@ export type TestBrowser = AsyncDisposable &
   Readonly<{
     /** Whatever went wrong on any page: errors, refused content, requests to elsewhere, dialogs. */
     trouble: readonly string[];
-    pictures: string;
+    /** Where they are; null while none was taken. */
+    pictures(): string | null;
     openPage(url: string, looks?: Looks): Promise<Page>;
     picture(page: Page, name: string): Promise<void>;
   }>;
 
 export async function openBrowser(): Promise<TestBrowser> {
   const browser: Browser = await chromium.launch({ executablePath: browserProgram ?? "", args: flags });
-  const pictures = mkdtempSync(join(tmpdir(), "fleet2ban-pictures-"));
+  let folder: string | null = null;
   const trouble: string[] = [];
   return {
     trouble,
-    pictures,
+    pictures: () => folder,
     async openPage(url, { name, colorScheme, width, height } = desk) {
       const context = await browser.newContext({ colorScheme, viewport: { width, height }, baseURL: url });
       const page = await context.newPage();
@@ -60,7 +61,8 @@ export async function openBrowser(): Promise<TestBrowser> {
       return page;
     },
     async picture(page, name) {
-      await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+      folder ??= mkdtempSync(join(tmpdir(), "fleet2ban-pictures-"));
+      await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
     },
     [Symbol.asyncDispose]: () => browser.close(),
   };

@@ -178,7 +178,16 @@ const meaning: Readonly<Record<string, string>> = {
   late: "no, too late",
 };
 
-function facts({ lookup }: Visit, net: string, known: Explanation): Html {
+/** Where the address stands on the ladder: its latest automatic ban, over all scopes. */
+function ladderPosition({ bans, history }: Explanation, nowMs: number): Html {
+  const [latest] = [...bans, ...history]
+    .filter((ban) => ban.level !== null)
+    .toSorted((one, other) => other.startedMs - one.startedMs);
+  if (latest === undefined) return html`no automatic ban yet`;
+  return html`${levelBadge(latest.level)} ${ago(latest.startedMs, nowMs)}`;
+}
+
+function facts({ lookup, nowMs }: Visit, net: string, known: Explanation): Html {
   const parsed = parseNet(net);
   const around = parsed === undefined ? undefined : widen(parsed, parsed.family === 4 ? 24 : 56);
   const isAddress = parsed !== undefined && parsed.prefix === addressBits[parsed.family];
@@ -186,9 +195,10 @@ function facts({ lookup }: Visit, net: string, known: Explanation): Html {
   const failures = known.evidence.reduce((sum, row) => sum + row.failures, 0);
   const hosts = new Set(known.evidence.map((row) => `${row.tenant}/${row.host}`)).size;
   const steps = known.nextLevel.split("; ");
-  return html`<section class="card"><h2>What happens next</h2>
-  <ul class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ul>
+  return html`<section class="card"><h2>Ladder</h2>
   <dl class="facts">
+    <div><dt>Latest ban</dt><dd>${ladderPosition(known, nowMs)}</dd></div>
+    <div><dt>The next one</dt><dd><ul class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ul></dd></div>
     <div><dt>On record</dt><dd>${count(failures)} failures on ${hosts} hosts, ${known.history.length} ended bans</dd></div>
     ${around === undefined || formatNet(around) === net ? nothing : html`<div><dt>Network</dt><dd>${netLink(formatNet(around))}</dd></div>`}
     ${home?.country ? html`<div><dt>Country</dt><dd>${home.country}</dd></div>` : nothing}

@@ -33,14 +33,13 @@ export function banPages(pages: Pages): void {
 }
 
 async function show(visit: Visit): Promise<Page> {
-  const { desk, principal, query, nowMs } = visit;
+  const { desk, principal, query } = visit;
   const filter = readFilter(query);
   const page = await desk.bans(principal, { ...filter, limit: rowsMax });
   const content = html`<div class="heading"><h1>Bans</h1>${may(principal, "ban") ? banForm(visit) : nothing}</div>
 ${filterForm(query)}
 ${live(visit, list(visit, page.items))}
-${page.next === null ? nothing : html`<p><a class="button" href="${nextPage(query, page.next)}">Older bans</a></p>`}
-<p class="quiet">Shown at ${new Date(nowMs).toISOString().slice(11, 19)} UTC; the list keeps itself up to date.</p>`;
+${page.next === null ? nothing : html`<p><a class="button" href="${nextPage(query, page.next)}">Older bans</a></p>`}`;
   return { title: "Bans", content };
 }
 

@@ -88,7 +88,7 @@ function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsVi
     {
       name: "Held for an admin",
       value: count(held),
-      note: stats.brake === "holding" ? "the brake is holding" : "the brake is open",
+      note: held > 0 ? "bans wait for a decision" : "the brake holds nothing back",
       mood: held > 0 ? "bad" : "plain",
       ...(may(principal, "held") ? { href: "/held" } : {}),
     },

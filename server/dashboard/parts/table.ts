@@ -27,12 +27,16 @@ export function table(
   );
   const body = rows.map(({ id, cells, isBad }) => {
     const shown = cells.map((cell, index) => {
-      const { name = "", kind = "plain" } = columns[index] ?? {};
+      const { name = "", kind = isLong(cell) ? "long" : "plain" } = columns[index] ?? {};
       return html`<td class="${kind}" data-label="${kind === "action" ? "" : name}">${cell}</td>`;
     });
     return html`<tr id="${id}" class="${isBad ? "bad" : "plain"}">${shown}</tr>`;
   });
   return html`<table><caption class="unseen">${options.caption}</caption><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table>`;
 }
+
+/** Beyond this a text may be one endless word, and may break anywhere. */
+const lengthShown = 28;
+const isLong = (cell: Content) => typeof cell === "string" && cell.length > lengthShown;
 
 export const count = (value: number): string => value.toLocaleString("en-GB");
