@@ -18,13 +18,31 @@ const options = {
   platform: "node",
   format: "esm",
   target: "node24",
-  charset: "utf8",
   legalComments: "linked",
   outExtension: { ".js": ".mjs" },
   banner: { js: requireBanner },
   // Loaded by pg only where somebody has compiled it.
   external: ["pg-native"],
   logLevel: "warning",
+};
+
+/**
+ * TLS costs 7 MB from the moment it is loaded, so an agent loads it with the first encrypted line. What the agent and
+ * its NATS client take from it is named here; esbuild refuses imports of anything else.
+ */
+const tlsWhenNeeded = {
+  name: "tls-when-needed",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?tls$/ }, () => ({ path: "tls", namespace: "when-needed" }));
+    onLoad({ filter: /.*/, namespace: "when-needed" }, () => ({
+      contents: `
+        const tls = () => process.getBuiltinModule("node:tls");
+        export const connect = (...given) => tls().connect(...given);
+        export const checkServerIdentity = (...given) => tls().checkServerIdentity(...given);
+        export const setDefaultCACertificates = (...given) => tls().setDefaultCACertificates(...given);
+        export const TLSSocket = { [Symbol.hasInstance]: (socket) => socket?.encrypted === true };`,
+    }));
+  },
 };
 
 const { values, positionals } = parseArgs({
@@ -44,6 +62,7 @@ async function buildAgent() {
     outdir: out("agent"),
     // Each command loads its own part only: what reads configurations is no burden to an agent that runs for months.
     splitting: true,
+    plugins: [tlsWhenNeeded],
   });
   copy("agent/settings/built-in", out("agent/built-in"));
   copy("agent/packaging", out("agent/packaging"));
