@@ -1,0 +1,150 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { controlPath } from "../../agent/control/control-path.ts";
+import { askControl } from "../../agent/control/control-socket.ts";
+import type { AgentStatus } from "../../agent/status.ts";
+import { type CommandHelp, formatHelp, parseCommandLine, reportFatal } from "../../shared/command-line.ts";
+import { exitCodeOf, exitCodes } from "../../shared/errors.ts";
+import { buildBundle } from "../support/bundle.ts";
+import { type LiveFleet, openLiveFleet } from "../support/live-fleet.ts";
+import { runProgram } from "../support/program.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const help: CommandHelp = {
+  usage: "npm run bench:agent -- [options]",
+  about:
+    "Resident memory of the installed agent with five jails, connected to a coordinator, idle; then after a burst of log\n" +
+    "lines. Node's flags and environment are those of the systemd unit. Prints JSON: rssMb, anonMb, afterLoadRssMb, startMs (and\n" +
+    "afterLoadAnonMb, bareRssMb, bareAnonMb: the same of a Node that does nothing).",
+  options: {
+    lines: { value: "N", help: "log lines of the burst (default 5000)" },
+    json: { help: "only the JSON line" },
+  },
+};
+const unit = readFileSync(new URL("../../agent/packaging/fleet2ban-agent.service", import.meta.url), "utf8");
+const environment = Object.fromEntries(
+  [...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, name = "", value = ""]) => [name, value]),
+);
+const nodeFlags = /^ExecStart=.*? node (.*?) \S+\.mjs/m.exec(unit)?.[1]?.split(" ") ?? [];
+const jails = ["sshd", "postfix", "dovecot", "nginx-http-auth", "recidive"];
+/** Idle: nothing of note has changed for so long. */
+const settleMs = 5000;
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = reportFatal("bench:agent", error, exitCodeOf);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const line = parseCommandLine(args, help);
+  if (line.help) {
+    process.stdout.write(formatHelp(help));
+    return exitCodes.ok;
+  }
+  using bundle = buildBundle("agent");
+  await using fleet = await openLiveFleet({ hosts: 0, namespaces: false });
+  const result = await measure(join(bundle.folder, "fleet2ban-agent.mjs"), fleet, Number(line.text("lines") ?? 5000));
+  if (!line.on("json")) {
+    for (const [name, value] of Object.entries(result)) process.stdout.write(`${name.padEnd(16)} ${value}\n`);
+  }
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  return exitCodes.ok;
+}
+
+async function measure(program: string, fleet: LiveFleet, lines: number) {
+  const { config, stateDir, log } = writeConfig(fleet.workDir);
+  const { token } = await fleet.api<{ token: string }>("POST", "/enrollment-tokens", { host: "bench" });
+  const enrolled = await runProgram(program, ["enroll", token, "--config", config]);
+  if (enrolled.code !== 0) throw new Error(enrolled.stderr);
+  const bare = await settled(spawn(process.execPath, ["-e", "setInterval(() => undefined, 1e6)"]));
+  const before = performance.now();
+  const agent = spawn(process.execPath, [...nodeFlags, program, "run", "--config", config], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...environment },
+  });
+  let output = "";
+  agent.stderr.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  try {
+    await waitFor(() => output.includes('"event":"started"'), `the agent to start: ${output}`, 60_000);
+    const startMs = Math.round(performance.now() - before);
+    const status = async () => (await askControl(controlPath(stateDir), { verb: "status" })) as AgentStatus;
+    await waitFor(async () => (await status()).fleet?.inSync, "the agent to be in step", 60_000);
+    const idle = await settled(agent, false);
+    appendFileSync(log, attack(lines));
+    await waitFor(async () => (await status()).jails[0]?.banned.length === 200, "the burst to be judged", 60_000);
+    const loaded = await settled(agent, false);
+    return {
+      rssMb: idle.rssMb,
+      anonMb: idle.anonMb,
+      afterLoadRssMb: loaded.rssMb,
+      startMs,
+      afterLoadAnonMb: loaded.anonMb,
+      bareRssMb: bare.rssMb,
+      bareAnonMb: bare.anonMb,
+    };
+  } finally {
+    await end(agent);
+  }
+}
+
+function writeConfig(folder: string) {
+  const log = join(folder, "service.log");
+  writeFileSync(log, "");
+  const overlay = jails.map(
+    (name) => `[${name}]\nenabled = true\nbackend = polling\nlogpath = ${log}\nmaxretry = 5\nignoreself = false\n`,
+  );
+  writeFileSync(join(folder, "jail.local"), overlay.join(""));
+  const stateDir = join(folder, "state");
+  const config = join(folder, "agent.yaml");
+  const builtIn = new URL("../../agent/settings/built-in", import.meta.url).pathname;
+  const yaml = { stateDir, credentials: join(folder, "credentials"), configDir: builtIn, overlayDir: folder };
+  const rows = Object.entries({ ...yaml, firewall: "observe", logLevel: "info" });
+  writeFileSync(config, rows.map(([name, value]) => `${name}: ${value}\n`).join(""));
+  return { config, stateDir, log };
+}
+
+/** A third failed logins of 200 addresses, the rest what an auth log is full of. */
+function attack(lines: number): string {
+  const date = new Date().toISOString().slice(0, 19);
+  const rows = Array.from({ length: lines }, (_, index) => {
+    const head = `${date}+00:00 host sshd[${index}]:`;
+    if (index % 3 !== 0) return `${head} Connection closed by 198.51.100.7 port 4${index % 1000}`;
+    return `${head} Failed password for root from 192.0.2.${1 + (Math.floor(index / 3) % 200)} port 22 ssh2`;
+  });
+  return `${rows.join("\n")}\n`;
+}
+
+type Memory = Readonly<{ rssMb: number; anonMb: number }>;
+
+/** Its memory once it has not changed for a while. */
+async function settled(child: ChildProcess, thenEnd = true): Promise<Memory> {
+  let last = memoryOf(child);
+  for (let since = performance.now(); performance.now() - since < settleMs; ) {
+    await sleep(250);
+    const now = memoryOf(child);
+    if (Math.abs(now.rssMb - last.rssMb) > 0.2) since = performance.now();
+    last = now;
+  }
+  if (thenEnd) await end(child);
+  return last;
+}
+
+function memoryOf({ pid }: ChildProcess): Memory {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  // Megabytes of 10^6, from /proc's units of 1024.
+  const mb = (field: string) => Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) * 0.1024) / 100;
+  return { rssMb: mb("VmRSS"), anonMb: mb("RssAnon") };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  await ended;
+}
