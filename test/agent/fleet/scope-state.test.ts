@@ -254,3 +254,37 @@ test("whatever is lost, repeated or swapped, one answered question ends in the c
     { numRuns: 300 },
   );
 });
+
+/** What came over the wire, with order `index` replaced by one that cannot be read. */
+function spoil(frame: ReceivedFrame, id: number): ReceivedFrame {
+  const orders = frame.orders.map((order) =>
+    order.id === id ? ({ kind: "unusable", id, net: "?", why: "test" } as const) : order,
+  );
+  return { ...frame, orders };
+}
+
+test("an order that cannot be read stops nothing but itself, in a delta as in a snapshot", () => {
+  const { log, frames } = logOf(3);
+  const state = new ScopeState("fleet");
+  const first = state.take(spoil(read(frames.chunk(context, 0)), 2), 0);
+  assert.deepEqual([first.orders.length, first.unusable.length, state.inSync], [2, 1, true]);
+  log.append({ from: 3, orders: [ban(4), ban(5)] });
+  const [frame] = delta(frames, 3);
+  assert.ok(frame);
+  const second = state.take(spoil(frame, 4), 0);
+  assert.deepEqual([second.orders.length, second.unusable.length, state.inSync], [1, 1, true]);
+  assert.equal(state.set.revision, 5);
+});
+
+test("once what could not be read is lifted, the hash counts again", () => {
+  const { log, frames } = logOf(2);
+  const state = new ScopeState("fleet");
+  state.take(spoil(read(frames.chunk(context, 0)), 2), 0);
+  log.append({ from: 2, orders: [unban(2)] });
+  for (const frame of delta(frames, 2)) state.take(frame, 0);
+  assert.deepEqual([state.inSync, state.set.hash], [true, log.hash]);
+  const [heartbeat] = delta(frames, 3);
+  assert.ok(heartbeat);
+  state.take({ ...heartbeat, hash: "0".repeat(16) }, 0);
+  assert.deepEqual([state.inSync, state.damaged], [false, true]);
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { parseAgentCredentials } from "../../../shared/enrollment.ts";
+import { type LiveFleet, type LiveHost, openLiveFleet } from "../../support/live-fleet.ts";
+import { waitFor } from "../../support/wait-for.ts";
+
+type Host = Readonly<{ host: string; tenant: string; state: string; connected: boolean; problems: string[] }>;
+type Status = Readonly<{ degraded: readonly string[] }>;
+
+let fleet: LiveFleet;
+before(async () => {
+  fleet = await openLiveFleet({ hosts: 4, namespaces: false });
+});
+after(() => fleet?.[Symbol.asyncDispose]());
+
+const hostAt = (index: number): LiveHost => {
+  const host = fleet.hosts[index];
+  if (host === undefined) throw new Error(`there is no host ${index}`);
+  return host;
+};
+const viewOf = (host: LiveHost) => fleet.api<Host>("GET", `/hosts/${host.name}`);
+const addressesOf = async (host: LiveHost) => (await host.status()).firewall.elements;
+
+/** The host's owner, with its credentials and a client of his own. */
+async function connectAs(host: LiveHost): Promise<NatsConnection> {
+  const file = join(host.folder, "credentials.json");
+  const { url, jwt, seed } = parseAgentCredentials(readFileSync(file, "utf8"), file);
+  const authenticator = jwtAuthenticator(jwt, new TextEncoder().encode(seed));
+  return connect({ servers: url, authenticator, reconnect: false, timeout: 5_000 });
+}
+
+test("a host that is moved follows its new tenant without a restart, and the old one's bans end there", async () => {
+  const [moved, stays] = [hostAt(0), hostAt(1)];
+  await fleet.api("POST", "/tenants", { name: "acme", trust: "vote" });
+  const before = await addressesOf(moved);
+  const bantime = "1h";
+  await fleet.api("POST", "/bans", {
+    net: "203.0.113.1",
+    scope: "tenant:default",
+    bantime,
+    reason: "the old tenant's",
+  });
+  await waitFor(async () => (await addressesOf(moved)) === before + 1, "the old tenant's ban");
+  const { pid } = await moved.status();
+  await fleet.api("PATCH", `/hosts/${moved.name}`, { tenant: "acme" });
+  await waitFor(async () => (await moved.status()).fleet?.tenant === "acme", "the agent to know its tenant");
+  await waitFor(async () => (await addressesOf(moved)) === before, "the old tenant's ban to end there");
+  for (const net of ["203.0.113.2", "203.0.113.3"]) {
+    await fleet.api("POST", "/bans", { net, scope: "tenant:acme", bantime, reason: "the new tenant's" });
+  }
+  await waitFor(async () => (await addressesOf(moved)) === before + 2, "the new tenant's bans");
+  assert.equal(await addressesOf(stays), before + 1);
+  assert.equal((await moved.status()).pid, pid);
+  const view = await waitFor(async () => {
+    const seen = await viewOf(moved);
+    return seen.problems.some((problem) => problem.includes("tenant")) ? undefined : seen;
+  }, "a report of the new tenant");
+  assert.equal(view.tenant, "acme");
+});
+
+test("a host whose owner tries what its credentials forbid is quarantined, and the alarm names it", async () => {
+  const host = hostAt(1);
+  const evil = await connectAs(host);
+  try {
+    for (let count = 0; count < 20; count += 1) evil.publish("f2b.v1.bans.t", "x");
+    await evil.flush();
+    await waitFor(async () => (await viewOf(host)).state === "quarantined", "the quarantine");
+  } finally {
+    await evil.close();
+  }
+  const { degraded } = await fleet.api<Status>("GET", "/status");
+  assert.match(degraded.join("\n"), /host2 tried \d+ times what its credentials forbid/);
+  const [row] = await fleet.query<{ actor: string }>(
+    "select actor from audit where target like '%host2' order by at_ms desc",
+    [],
+  );
+  assert.equal(row?.actor, "fleet2ban");
+});
+
+test("a flood of one host leads to its quarantine, and the others' orders arrive as ever", async () => {
+  const [host, other] = [hostAt(2), hostAt(3)];
+  const evil = await connectAs(host);
+  try {
+    for (let count = 0; count < 20_000; count += 1) evil.publish(`f2b.v1.up.${host.name}.status`, "{}");
+    await evil.flush();
+    const before = await addressesOf(other);
+    await fleet.api("POST", "/bans", { net: "203.0.113.9", scope: "fleet", bantime: "1h", reason: "meanwhile" });
+    await waitFor(async () => (await addressesOf(other)) === before + 1, "the order");
+    await waitFor(async () => (await viewOf(host)).state === "quarantined", "the quarantine");
+  } finally {
+    await evil.close();
+  }
+});
+
+test("a revoked host is cut off and stays out, over restarts of nats-server and of the coordinator", async () => {
+  const host = hostAt(3);
+  await fleet.api("DELETE", `/hosts/${host.name}`);
+  await waitFor(async () => (await host.status()).fleet?.connected === false, "the host to be cut off", 5_000);
+  await assert.rejects(connectAs(host), /Authorization|Revoked/i);
+  const pid = fleet.childPid("nats");
+  process.kill(pid ?? 0, "SIGKILL");
+  await waitFor(
+    async () => {
+      const now = fleet.childPid("nats");
+      return now !== undefined && now !== pid && (await viewOf(hostAt(0))).connected;
+    },
+    "nats-server and the others to be back",
+    60_000,
+  );
+  await assert.rejects(connectAs(host), /Authorization|Revoked/i);
+  await fleet.coordinator()[Symbol.asyncDispose]();
+  await fleet.startCoordinator();
+  await waitFor(async () => (await hostAt(0).status()).fleet?.inSync, "the others to be back", 60_000);
+  await assert.rejects(connectAs(host), /Authorization|Revoked/i);
+  assert.equal((await host.status()).fleet?.connected, false);
+  assert.equal((await viewOf(host)).state, "revoked");
+});
