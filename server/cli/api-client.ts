@@ -4,11 +4,26 @@ import { Problem } from "../http/problem.ts";
 
 /** A coordinator that does not answer within this is away; a person is waiting. */
 const requestTimeoutMs = 30_000;
+/** A trial judges a million failures twice; an export sends a million lines. */
+const longTimeoutMs = 15 * 60_000;
+
+/** What a request carries besides its path. `text`: a body that is not JSON of ours, with its type. */
+export type Carried = Readonly<{
+  body?: unknown;
+  text?: Readonly<{ type: string; content: string }>;
+  /** The ETag of what was read. */
+  ifMatch?: string;
+  /** It may take minutes. */
+  long?: boolean;
+}>;
 
 export type ApiClient = Readonly<{
   get<T>(path: string, answer: z.ZodType<T>): Promise<T>;
   post<T>(path: string, body: unknown, answer: z.ZodType<T>): Promise<T>;
   delete<T>(path: string, answer: z.ZodType<T>): Promise<T>;
+  send<T>(method: string, path: string, carried: Carried, answer: z.ZodType<T>): Promise<T>;
+  /** A file, as it comes. */
+  download(path: string): Promise<AsyncIterable<string>>;
 }>;
 
 /**
@@ -17,7 +32,7 @@ export type ApiClient = Readonly<{
  * @throws Fleet2banError with the coordinator's own sentence, or `unavailable` when nobody answers
  */
 export function openApiClient(server: string, token: string | undefined): ApiClient {
-  async function call<T>(method: string, path: string, body: unknown, answer: z.ZodType<T>): Promise<T> {
+  async function request(method: string, path: string, { body, text, ifMatch, long }: Carried): Promise<Response> {
     if (token === undefined) {
       throw new Fleet2banError(
         "unavailable",
@@ -25,16 +40,18 @@ export function openApiClient(server: string, token: string | undefined): ApiCli
       );
     }
     const url = new URL(`/api/v1${path}`, server);
+    const content = text?.content ?? (body === undefined ? null : JSON.stringify(body));
     let response: Response;
     try {
       response = await fetch(url, {
         method,
         headers: {
           authorization: `Bearer ${token}`,
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...(content === null ? {} : { "content-type": text?.type ?? "application/json" }),
+          ...(ifMatch === undefined ? {} : { "if-match": `"${ifMatch}"` }),
         },
-        body: body === undefined ? null : JSON.stringify(body),
-        signal: AbortSignal.timeout(requestTimeoutMs),
+        body: content,
+        signal: AbortSignal.timeout(long === true ? longTimeoutMs : requestTimeoutMs),
       });
     } catch (cause) {
       throw new Fleet2banError(
@@ -44,20 +61,30 @@ export function openApiClient(server: string, token: string | undefined): ApiCli
       );
     }
     if (!response.ok) throw await refusal(response);
+    return response;
+  }
+
+  async function send<T>(method: string, path: string, carried: Carried, answer: z.ZodType<T>): Promise<T> {
+    const response = await request(method, path, carried);
     const value: unknown = response.status === 204 ? null : await response.json();
     const read = answer.safeParse(value);
     if (!read.success) {
       throw new Fleet2banError(
         "internal",
-        `${url.pathname}: the coordinator's answer is not what this version expects; are both the same version?`,
+        `${path.split("?")[0]}: the coordinator's answer is not what this version expects; are both the same version?`,
       );
     }
     return read.data;
   }
   return {
-    get: (path, answer) => call("GET", path, undefined, answer),
-    post: (path, body, answer) => call("POST", path, body, answer),
-    delete: (path, answer) => call("DELETE", path, undefined, answer),
+    send,
+    get: (path, answer) => send("GET", path, {}, answer),
+    post: (path, body, answer) => send("POST", path, body === undefined ? {} : { body }, answer),
+    delete: (path, answer) => send("DELETE", path, {}, answer),
+    async download(path) {
+      const response = await request("GET", path, { long: true });
+      return (response.body ?? new Blob([]).stream()).pipeThrough(new TextDecoderStream());
+    },
   };
 }
 
@@ -66,7 +93,6 @@ async function refusal(response: Response): Promise<Fleet2banError> {
   const detail = read.success ? read.data.detail : `the coordinator answered ${response.status}`;
   if (response.status === 401 || response.status === 403) return new Fleet2banError("forbidden", detail);
   if (response.status === 404) return new Fleet2banError("not_found", detail);
-  if (response.status === 409) return new Fleet2banError("conflict", detail);
   if (response.status >= 500) return new Fleet2banError("unavailable", detail);
   return new Fleet2banError("conflict", detail);
 }

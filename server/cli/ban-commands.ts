@@ -1,10 +1,14 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
-import { Explanation } from "../http/explain.ts";
-import { Ban, pageOf, Receipt, Rule } from "../http/schemas.ts";
+import { Ban, pageOf, Receipt } from "../http/schemas.ts";
+import type { ApiClient } from "./api-client.ts";
 import { banCells, banHead, receiptText, shortNet } from "./ban-table.ts";
-import { type Command, help, isId } from "./command.ts";
-import { plain, remaining, table } from "./table.ts";
+import { type Answer, type Command, dryRun, help, isId, queryOf, yes } from "./command.ts";
+import { table } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** A page of what is read whole. */
+const pageRows = 1000;
 
 export const bans: Command = {
   help: help(
@@ -14,26 +18,39 @@ export const bans: Command = {
       all: { help: "ended ones too" },
       scope: { value: "SCOPE", help: "fleet, tenant:NAME or host:TENANT/HOST" },
       level: { value: "N", help: "only this level" },
+      jail: { value: "JAIL", help: "only because of this jail" },
+      reason: { value: "TEXT", help: "only these: spread, votes, network, admin" },
+      sort: { value: "ORDER", help: "newest (default), oldest, or ending: what ends first" },
       limit: { value: "N", help: "rows (default 100)" },
+      cursor: { value: "TEXT", help: "go on where a page ended" },
     },
     [0, 1],
   ),
   async run(api, line, nowMs) {
-    const query = new URLSearchParams({
-      limit: line.text("limit") ?? "100",
-      active: line.on("all") ? "false" : "true",
-    });
-    for (const name of ["scope", "level"]) if (line.text(name) !== undefined) query.set(name, line.text(name) ?? "");
-    if (line.positionals[0] !== undefined) query.set("net", line.positionals[0]);
-    const page = await api.get(`/bans?${query}`, pageOf(Ban));
-    return {
-      values: page.items,
-      text: table(
-        banHead,
-        page.items.map((ban) => banCells(ban, nowMs)),
-        "no bans",
-      ),
-    };
+    const given = Object.fromEntries(
+      ["scope", "level", "jail", "reason", "sort", "cursor"].map((name) => [name, line.text(name)]),
+    );
+    const limit = line.text("limit") ?? "100";
+    const query = queryOf({ ...given, limit, net: line.positionals[0], active: line.on("all") ? "false" : "true" });
+    const page = await api.get(`/bans${query}`, pageOf(Ban));
+    const rows = page.items.map((ban) => banCells(ban, nowMs));
+    const more = page.next === null ? "" : `more: add --cursor ${page.next}\n`;
+    return { values: page.items, text: table(banHead, rows, "no bans") + more };
+  },
+};
+
+export const banned: Command = {
+  help: help(
+    "banned [NET]",
+    "What is banned now, one network a line; with NET: the jails and reasons that ban it.",
+    {},
+    [0, 1],
+  ),
+  async run(api, line) {
+    const [net] = line.positionals;
+    const items = await everyBan(api, { net });
+    const lines = items.map((ban) => (net === undefined ? shortNet(ban.net) : `${shortNet(ban.net)} ${ban.reason}`));
+    return { values: items, text: [...new Set(lines)].map((each) => `${each}\n`).join("") };
   },
 };
 
@@ -46,20 +63,24 @@ export const ban: Command = {
       reason: { value: "TEXT", help: "people will ask" },
       scope: { value: "SCOPE", help: "fleet (default), tenant:NAME or host:TENANT/HOST" },
       port: { value: "PORT", help: "only this port; may be repeated", many: true },
-      "dry-run": { help: "only say what would happen" },
+      ...dryRun,
+      ...yes,
     },
     [1, 1],
   ),
-  async run(api, line, nowMs) {
+  async run(api, line, nowMs, terminal) {
     const time = line.text("time");
     const reason = line.text("reason");
+    const net = line.positionals[0] ?? "";
     if (time === undefined || reason === undefined)
       throw new UsageError("fleet2ban ban: --time and --reason are needed; see --help");
+    const scope = line.text("scope") ?? "fleet";
+    if (isWide(net) && !line.on("dry-run")) await terminal.confirm(`Ban the whole network ${net} (${scope})?`);
     const ports = line.texts("port").map(Number);
     const request = {
-      net: line.positionals[0],
+      net,
       bantime: time === "forever" ? null : time,
-      scope: line.text("scope") ?? "fleet",
+      scope,
       ports: ports.length > 0 ? ports : null,
       reason,
       dryRun: line.on("dry-run"),
@@ -71,119 +92,65 @@ export const ban: Command = {
 
 export const unban: Command = {
   help: help(
-    "unban NET|ID --reason TEXT",
+    "unban NET|ID|--all --reason TEXT",
     "Lifts a ban everywhere it holds: on the coordinator, on every host, in every firewall.",
-    { reason: { value: "TEXT", help: "`false-positive` also erases it from the ladder (default: admin)" } },
-    [1, 1],
+    {
+      reason: { value: "TEXT", help: "`false-positive` also erases it from the ladder (default: admin)" },
+      all: { help: "every active ban, or those of --scope and --jail" },
+      scope: { value: "SCOPE", help: "with --all: only of this scope" },
+      jail: { value: "JAIL", help: "with --all: only because of this jail" },
+      ...dryRun,
+      ...yes,
+    },
+    [0, 1],
   ),
-  async run(api, line) {
-    const what = line.positionals[0] ?? "";
-    const reason = encodeURIComponent(line.text("reason") ?? "admin");
-    const path = isId(what)
-      ? `/bans/${what}?reason=${reason}`
-      : `/bans?net=${encodeURIComponent(what)}&reason=${reason}`;
+  async run(api, line, _nowMs, terminal) {
+    const [what] = line.positionals;
+    const query = { reason: line.text("reason") ?? "admin", dryRun: line.on("dry-run") };
+    if (line.on("all") === (what !== undefined)) throw new UsageError("fleet2ban unban: say NET, ID or --all");
+    if (what === undefined) {
+      const filter = { scope: line.text("scope"), jail: line.text("jail") };
+      return await unbanAll(api, terminal, filter, query);
+    }
+    const path = isId(what) ? `/bans/${what}${queryOf(query)}` : `/bans${queryOf({ ...query, net: what })}`;
     const receipt = await api.delete(path, Receipt);
     return { values: [receipt], text: receiptText(receipt) };
   },
 };
 
-export function ruleCommand(kind: "allow" | "never", about: string): Command {
-  return {
-    help: help(
-      `${kind} [NET --reason TEXT | --remove ID]`,
-      about,
-      {
-        reason: { value: "TEXT", help: "whose address this is and why" },
-        tenant: { value: "NAME", help: "only for this tenant (default: the whole fleet)" },
-        time: { value: "SPAN", help: "ends by itself after this" },
-        remove: { value: "ID", help: "takes an entry off the list" },
-      },
-      [0, 1],
-    ),
-    async run(api, line) {
-      const remove = line.text("remove");
-      if (remove !== undefined) {
-        await api.delete(`/${kind}/${encodeURIComponent(remove)}`, z.null());
-        return { values: [{ removed: Number(remove) }], text: `removed ${remove} from the ${kind} list\n` };
-      }
-      const net = line.positionals[0];
-      if (net === undefined) {
-        const page = await api.get(`/${kind}?limit=1000`, pageOf(Rule));
-        const rows = page.items.map((rule) => [
-          String(rule.id),
-          shortNet(rule.net),
-          rule.tenant ?? "fleet",
-          rule.until ?? "-",
-          rule.by,
-          rule.reason,
-        ]);
-        return {
-          values: page.items,
-          text: table(["ID", "NET", "FOR", "UNTIL", "BY", "REASON"], rows, `the ${kind} list is empty`),
-        };
-      }
-      const reason = line.text("reason");
-      if (reason === undefined) throw new UsageError(`fleet2ban ${kind}: --reason is needed; see --help`);
-      const rule = await api.post(
-        `/${kind}`,
-        { net, reason, tenant: line.text("tenant") ?? null, duration: line.text("time") ?? null },
-        Rule,
-      );
-      return { values: [rule], text: `${shortNet(rule.net)} is on the ${kind} list (${rule.id})\n` };
-    },
-  };
+async function unbanAll(
+  api: ApiClient,
+  terminal: Terminal,
+  filter: Readonly<{ scope: string | undefined; jail: string | undefined }>,
+  query: Readonly<{ reason: string; dryRun: boolean }>,
+): Promise<Answer> {
+  const items = await everyBan(api, filter);
+  if (items.length === 0) return { values: [], text: "no bans\n" };
+  if (!query.dryRun) await terminal.confirm(`Lift ${items.length} bans?`);
+  const receipts = [];
+  for (const [index, { id, net }] of items.entries()) {
+    terminal.progress(`lifting ${index + 1} of ${items.length}: ${net}`);
+    receipts.push(await api.delete(`/bans/${id}${queryOf(query)}`, Receipt));
+  }
+  return { values: receipts, text: `${query.dryRun ? "would lift" : "lifted"} ${items.length} bans\n` };
 }
 
-export const explain: Command = {
-  help: help(
-    "explain ADDRESS",
-    "Why an address is or is not banned: every list, ban, level and the evidence.",
-    {},
-    [1, 1],
-  ),
-  async run(api, line, nowMs) {
-    const found = await api.get(`/explain?ip=${encodeURIComponent(line.positionals[0] ?? "")}`, Explanation);
-    const parts = [`${plain(found.summary)}\n`];
-    if (found.bans.length > 0) {
-      const rows = found.bans.map((each) => [
-        ...banCells(each, nowMs),
-        `${each.inForceOn.applied}/${each.inForceOn.total}`,
-        each.mayBeLiftedBy,
-      ]);
-      parts.push(table([...banHead, "IN FORCE", "LIFTED BY"], rows, ""));
-    }
-    if (found.localBans.length > 0) {
-      const rows = found.localBans.map((each) => [
-        `${each.tenant}/${each.host}`,
-        each.jail,
-        shortNet(each.net),
-        remaining(each.until, nowMs),
-      ]);
-      parts.push(table(["BANNED BY HOST", "JAIL", "NET", "LEFT"], rows, ""));
-    }
-    if (found.rules.length > 0) {
-      const rows = found.rules.map((rule) => [rule.kind, shortNet(rule.net), rule.tenant ?? "fleet", rule.reason]);
-      parts.push(table(["LIST", "NET", "FOR", "REASON"], rows, ""));
-    }
-    if (found.evidence.length > 0) {
-      const rows = found.evidence.map((row) => [
-        `${row.tenant}/${row.host}`,
-        row.jail,
-        String(row.failures),
-        row.first,
-        row.last,
-      ]);
-      parts.push(table(["EVIDENCE FROM", "JAIL", "FAILURES", "FIRST", "LAST"], rows, ""));
-    }
-    if (found.history.length > 0)
-      parts.push(
-        table(
-          banHead,
-          found.history.map((each) => banCells(each, nowMs)),
-          "",
-        ),
-      );
-    parts.push(`next: ${plain(found.nextLevel)}\n`);
-    return { values: [found], text: parts.join("\n") };
-  },
-};
+/** All pages of the active bans. */
+export async function everyBan(
+  api: ApiClient,
+  filter: Readonly<Record<string, string | undefined>>,
+): Promise<readonly z.infer<typeof Ban>[]> {
+  const items = [];
+  for (let cursor: string | undefined; ; ) {
+    const page = await api.get(`/bans${queryOf({ ...filter, limit: String(pageRows), cursor })}`, pageOf(Ban));
+    items.push(...page.items);
+    if (page.next === null) return items;
+    cursor = page.next;
+  }
+}
+
+/** A network of more than one customer: an IPv6 /64 is one. */
+export function isWide(net: string): boolean {
+  const prefix = /\/(\d+)$/.exec(net)?.[1];
+  return prefix !== undefined && Number(prefix) < (net.includes(":") ? 64 : 32);
+}

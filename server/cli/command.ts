@@ -1,12 +1,22 @@
 import type { CommandHelp, Parsed } from "../../shared/command-line.ts";
 import type { ApiClient } from "./api-client.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** One command: its help, and what it prints for people; `--json` prints `values` one per line instead. */
 export type Command = Readonly<{
   help: CommandHelp;
-  run(api: ApiClient, line: Parsed, nowMs: number): Promise<Answer>;
+  /** The words that may follow it, for the shell's completion. */
+  words?: readonly string[];
+  run(api: ApiClient, line: Parsed, nowMs: number, terminal: Terminal): Promise<Answer>;
 }>;
-export type Answer = Readonly<{ values: readonly unknown[]; text: string }>;
+export type Answer = Readonly<{
+  values: readonly unknown[];
+  text: string;
+  /** A file that goes to standard output as it comes, also with `--json`. */
+  file?: AsyncIterable<string>;
+  /** What was asked for is not as it should be: the program ends with 1. */
+  isBad?: boolean;
+}>;
 
 export const help = (
   usage: string,
@@ -20,5 +30,17 @@ export const help = (
   positionals,
 });
 
+export const yes: CommandHelp["options"] = { yes: { help: "do not ask before something wide", short: "y" } };
+export const dryRun: CommandHelp["options"] = { "dry-run": { help: "only say what would happen" } };
+
 /** Bans, rules and tokens are named by number; everything else a person types is a name or a network. */
 export const isId = (text: string) => /^\d{1,15}$/.test(text);
+
+/** `?a=1&b=2` of what was given. */
+export function queryOf(values: Readonly<Record<string, string | boolean | undefined>>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined && value !== false) query.set(name, String(value));
+  }
+  return query.size === 0 ? "" : `?${query}`;
+}

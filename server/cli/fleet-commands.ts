@@ -1,124 +1,81 @@
 import { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
-import { Host, pageOf } from "../http/schemas.ts";
-import { Status } from "../http/status.ts";
+import { Stats, Status } from "../http/status.ts";
 import { Tenant } from "../http/tenants.ts";
-import { ApiToken, EnrollmentToken } from "../http/tokens.ts";
-import { type Command, help, isId } from "./command.ts";
+import { type Command, dryRun, help, queryOf, yes } from "./command.ts";
+import { jailStatus } from "./jail-commands.ts";
 import { plain, table } from "./table.ts";
 
 export const status: Command = {
-  help: help("status", "The fleet in one glance, and what is not as it should be.", {}, [0, 0]),
-  async run(api) {
-    const now = await api.get("/status", Status);
-    const levels = Object.entries(now.bans.byLevel).map(([level, count]) => `${level}: ${count}`);
-    const lines = [
-      `hosts     ${now.hosts.connected}/${now.hosts.total} connected, ${now.hosts.lagging} lagging, ${now.hosts.notEnforcing} not enforcing`,
-      `bans      ${now.bans.active} active${levels.length > 0 ? ` (${levels.join(", ")})` : ""}`,
-      `failures  ${now.failuresLastHour} in the last hour`,
-      ...now.degraded.map((sentence) => `!         ${plain(sentence)}`),
-    ];
-    return { values: [now], text: `${lines.join("\n")}\n` };
-  },
-};
-
-export const hosts: Command = {
   help: help(
-    "hosts",
-    "Every host: connected, in step, enforcing.",
-    { limit: { value: "N", help: "rows (default 100)" } },
-    [0, 0],
+    "status [JAIL]",
+    "The fleet in one glance, and what is not as it should be; or one jail, as fail2ban-client shows it.",
+    {},
+    [0, 1],
   ),
   async run(api, line) {
-    const page = await api.get(`/hosts?limit=${line.text("limit") ?? "100"}`, pageOf(Host));
-    const rows = page.items.map((host) => [
-      `${host.tenant}/${host.host}`,
-      host.state === "active" ? (host.connected ? "connected" : "away") : host.state,
-      host.behind === null ? "-" : String(host.behind),
-      host.firewall ?? "-",
-      host.enforcing === null ? "-" : host.enforcing ? "yes" : "NO",
-      host.lastSeen ?? "never",
-      host.problems.join("; "),
-    ]);
-    return {
-      values: page.items,
-      text: table(
-        ["HOST", "STATE", "BEHIND", "FIREWALL", "ENFORCING", "LAST SEEN", "PROBLEMS"],
-        rows,
-        "no hosts yet: make a token with `fleet2ban token enroll`",
-      ),
-    };
+    const [jail] = line.positionals;
+    if (jail !== undefined) return await jailStatus(api, jail);
+    const now = await api.get("/status", Status);
+    const stats = await api.get("/stats", Stats);
+    const levels = Object.entries(now.bans.byLevel).map(([level, count]) => `${level}: ${count}`);
+    const jails = [...new Set(stats.attacksPerMinute.map((each) => each.jail))].toSorted();
+    const { bans, lifted, rate } = stats.falsePositives;
+    const { latency } = stats;
+    const lines = [
+      `hosts     ${now.hosts.connected}/${now.hosts.total} connected, ${now.hosts.lagging} lagging, ${now.hosts.notEnforcing} not enforcing`,
+      `bans      ${now.bans.active} active${levels.length > 0 ? ` (${levels.join(", ")})` : ""}, ${stats.held} held`,
+      `failures  ${now.failuresLastHour} in the last hour${jails.length > 0 ? ` (${jails.map(plain).join(", ")})` : ""}`,
+      `mistakes  ${lifted} of ${bans} bans of the week lifted within a day (${(rate * 100).toFixed(1)} %)`,
+      ...(latency === null ? [] : [`latency   ${latency.p50Ms} ms (p50), ${latency.p99Ms} ms (p99) until enforced`]),
+      ...now.degraded.map((sentence) => `!         ${plain(sentence)}`),
+    ];
+    return { values: [{ ...now, stats }], text: `${lines.join("\n")}\n` };
   },
 };
 
 export const tenants: Command = {
   help: help(
-    "tenants [NAME --trust full|vote]",
-    "Lists tenants, or adds one.",
-    { trust: { value: "TRUST", help: "full: its failures ban fleet-wide; vote (default): they are one vote" } },
+    "tenants [NAME [--trust full|vote] [--quarantine|--release]]",
+    "Lists tenants; adds one that is not there, or changes one that is.",
+    {
+      trust: { value: "TRUST", help: "full: its failures ban fleet-wide; vote (default): they are one vote" },
+      quarantine: { help: "it has no vote from now on" },
+      release: { help: "ends the quarantine" },
+      reason: { value: "TEXT", help: "why, for the audit log" },
+      ...dryRun,
+      ...yes,
+    },
     [0, 1],
   ),
-  async run(api, line) {
-    const name = line.positionals[0];
-    if (name !== undefined) await api.post("/tenants", { name, trust: line.text("trust") ?? "vote" }, Tenant);
-    const { items } = await api.get("/tenants", z.object({ items: z.array(Tenant) }));
-    const rows = items.map((tenant) => [tenant.name, tenant.trust, String(tenant.hosts), tenant.created]);
-    return { values: items, text: table(["TENANT", "TRUST", "HOSTS", "SINCE"], rows, "no tenants") };
+  async run(api, line, _nowMs, terminal) {
+    const [name] = line.positionals;
+    const listed = async () => (await api.get("/tenants", z.object({ items: z.array(Tenant) }))).items;
+    const before = await listed();
+    if (name === undefined) return { values: before, text: tenantTable(before) };
+    const [trust, isBad, isGood] = [line.text("trust"), line.on("quarantine"), line.on("release")];
+    const query = queryOf({ reason: line.text("reason"), dryRun: line.on("dry-run") });
+    if (trust === "full" && !line.on("dry-run")) await terminal.confirm(`Let failures of ${name} ban on every host?`);
+    const known = before.find((tenant) => tenant.name === name);
+    if (known === undefined) {
+      if (isBad || isGood) throw new UsageError(`fleet2ban tenants: there is no tenant ${name}`);
+      const made = await api.post(`/tenants${query}`, { name, trust: trust ?? "vote" }, Tenant);
+      return { values: line.on("dry-run") ? [made] : await listed(), text: tenantTable([made]) };
+    }
+    const change = {
+      ...(trust === undefined ? {} : { trust }),
+      ...(isBad || isGood ? { quarantined: isBad } : {}),
+    };
+    if (Object.keys(change).length === 0) return { values: [known], text: tenantTable([known]) };
+    const carried = { body: change, ifMatch: known.etag };
+    const after = await api.send("PATCH", `/tenants/${encodeURIComponent(name)}${query}`, carried, Tenant);
+    return { values: [after], text: tenantTable([after]) };
   },
 };
 
-export const token: Command = {
-  help: help(
-    "token enroll|create|list|revoke [ID]",
-    "enroll: a token with which a host joins. create: an API token. list, revoke ID: API tokens.",
-    {
-      tenant: { value: "NAME", help: "enroll: the host's tenant (default `default`); create: only this tenant" },
-      host: { value: "NAME", help: "enroll: the host's name (default: what the host calls itself)" },
-      uses: { value: "N", help: "enroll: how many hosts (default 1)" },
-      time: { value: "SPAN", help: "valid for this long (enroll: default 1d)" },
-      name: { value: "TEXT", help: "create: who or what uses it" },
-      role: { value: "ROLE", help: "create: admin, operator, support or viewer" },
-    },
-    [1, 2],
-  ),
-  async run(api, line) {
-    const [verb, id] = line.positionals;
-    const time = line.text("time");
-    if (verb === "enroll") {
-      const request = {
-        tenant: line.text("tenant") ?? "default",
-        host: line.text("host") ?? null,
-        uses: Number(line.text("uses") ?? 1),
-        ...(time === undefined ? {} : { duration: time }),
-      };
-      const made = await api.post("/enrollment-tokens", request, EnrollmentToken);
-      return { values: [made], text: `${made.token}\n` };
-    }
-    if (verb === "create") {
-      const request = {
-        name: line.text("name") ?? "unnamed",
-        role: line.text("role") ?? "viewer",
-        tenant: line.text("tenant") ?? null,
-        duration: time ?? null,
-      };
-      const made = await api.post("/tokens", request, ApiToken.extend({ token: z.string() }));
-      return { values: [made], text: `${made.token}\n` };
-    }
-    if (verb === "revoke" && id !== undefined && isId(id)) {
-      await api.delete(`/tokens/${id}`, z.null());
-      return { values: [{ revoked: Number(id) }], text: `revoked token ${id}\n` };
-    }
-    if (verb !== "list") throw new UsageError("fleet2ban token: say enroll, create, list or revoke ID; see --help");
-    const { items } = await api.get("/tokens", z.object({ items: z.array(ApiToken) }));
-    const rows = items.map((each) => [
-      String(each.id),
-      each.name,
-      each.role,
-      each.tenant ?? "fleet",
-      each.until ?? "-",
-      each.lastUsed ?? "never",
-      each.revoked === null ? "" : "revoked",
-    ]);
-    return { values: items, text: table(["ID", "NAME", "ROLE", "FOR", "UNTIL", "LAST USED", ""], rows, "no tokens") };
-  },
-};
+function tenantTable(items: readonly z.infer<typeof Tenant>[]): string {
+  const rows = items.map(({ name, trust, hosts, created, quarantined }) => [
+    ...[name, trust, String(hosts), created, quarantined ? "quarantined" : ""],
+  ]);
+  return table(["TENANT", "TRUST", "HOSTS", "SINCE", ""], rows, "no tenants");
+}

@@ -1,0 +1,43 @@
+import { createInterface } from "node:readline/promises";
+import { UsageError } from "../../shared/command-line.ts";
+
+/** What a command may say to a person beside its answer; programs that read the answer see none of it. */
+export type Terminal = Readonly<{
+  /** Asks before something wide. @throws UsageError when it is not wanted, or nobody is there to ask */
+  confirm(question: string): Promise<void>;
+  /** How far long work is; shown on a terminal only. */
+  progress(text: string): void;
+}>;
+
+export function openTerminal(
+  input: NodeJS.ReadStream,
+  output: NodeJS.WriteStream,
+  isSure: boolean,
+): Terminal & Readonly<{ clear(): void }> {
+  let isDirty = false;
+  const clear = (): void => {
+    if (isDirty) output.write("\r\u001b[K");
+    isDirty = false;
+  };
+  return {
+    clear,
+    async confirm(question) {
+      if (isSure) return;
+      if (!input.isTTY || !output.isTTY)
+        throw new UsageError(`${question} Nobody is here to ask: repeat it with --yes`);
+      const lines = createInterface({ input, output });
+      try {
+        const answer = await lines.question(`${question} [y/N] `);
+        if (!/^(?:y|yes)$/i.test(answer.trim())) throw new UsageError("not done");
+      } finally {
+        lines.close();
+      }
+    },
+    progress(text) {
+      if (!output.isTTY) return;
+      clear();
+      output.write(text.slice(0, output.columns - 1));
+      isDirty = true;
+    },
+  };
+}
