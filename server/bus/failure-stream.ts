@@ -78,6 +78,11 @@ export function openFailureStream(
       await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => undefined);
     }
   };
+  // A server that comes back may have been killed: its consumer is then made anew, see `ensureStream`.
+  const rereadAfterReconnects = async (): Promise<void> => {
+    for await (const { type } of connection.status()) if (type === "reconnect") await reading?.close();
+  };
+  void rereadAfterReconnects();
   const ended = read();
 
   return {
@@ -124,6 +129,9 @@ async function ensureStream(manager: JetStreamManager): Promise<void> {
   } catch {
     await manager.streams.add(stream);
   }
+  // A nats-server that was killed may remember an acknowledgement and still hold the message: nobody would ever get it,
+  // and five of them close their host's lane for a day. A new consumer gets everything again; the cursors know it.
+  await manager.consumers.delete(failureStream, failureConsumer(partitionDefault)).catch(() => undefined);
   await manager.consumers.add(failureStream, {
     durable_name: failureConsumer(partitionDefault),
     filter_subject: subjects.failures(partitionDefault, "*"),
