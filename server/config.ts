@@ -20,6 +20,8 @@ const ServerYaml = z.strictObject({
   /** Keys, the embedded database and bus, their sockets. One coordinator per directory. */
   dataDir: z.string().default("./data"),
   http: hostPort.prefault("127.0.0.1:8080"),
+  /** Where people reach this coordinator, for whoever asks one that stands by; absent: the listening address. */
+  publicUrl: z.url({ protocol: /^https?$/, error: "must be an http:// or https:// address" }).optional(),
   /** Absent: an embedded PostgreSQL in the data directory. */
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgresql:// address" }).optional(),
   /** Absent: a managed nats-server. */
@@ -72,6 +74,7 @@ export type ServerConfig = Readonly<z.infer<typeof ServerYaml>>;
 const optionFields = {
   "data-dir": "dataDir",
   http: "http",
+  "public-url": "publicUrl",
   "database-url": "databaseUrl",
   "nats-url": "natsUrl",
   "nats-listen": "natsListen",
@@ -82,14 +85,16 @@ const optionFields = {
 } as const;
 
 export const serverHelp: CommandHelp = {
-  usage: "fleet2ban-server [options]",
+  usage: "fleet2ban-server [nats-config] [options]",
   about:
     "The coordinator: adds up failures across hosts, decides bans and pushes them to every agent. Without options it\n" +
-    "runs its own PostgreSQL and nats-server in ./data and serves the dashboard and API on 127.0.0.1:8080.",
+    "runs its own PostgreSQL and nats-server in ./data and serves the dashboard and API on 127.0.0.1:8080.\n" +
+    "`nats-config` prints the configuration that a nats-server of your own must run, for --nats-url.",
   options: {
     config: { value: "FILE", help: "YAML file with the same settings (dataDir, http, databaseUrl, …)" },
     "data-dir": { value: "DIR", help: "keys, embedded database and bus (default ./data)" },
     http: { value: "HOST:PORT", help: "dashboard and API (default 127.0.0.1:8080)" },
+    "public-url": { value: "URL", help: "where people reach them, when several coordinators share a fleet" },
     "database-url": { value: "URL", help: "use this PostgreSQL instead of the embedded one" },
     "nats-url": { value: "URL", help: "use this nats-server instead of a managed one" },
     "nats-listen": {

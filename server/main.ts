@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { reportFatal } from "../shared/command-line.ts";
 import { exitCodeOf, exitCodes } from "../shared/errors.ts";
+import { externalNatsConfig } from "./bus/external-nats.ts";
 import { loadServerConfig } from "./config.ts";
 import { openLogger } from "./logger.ts";
 import { run } from "./run.ts";
@@ -25,12 +26,21 @@ async function main(): Promise<number> {
     });
   }
   const print = (text: string) => process.stdout.write(text);
-  const config = loadServerConfig(process.argv.slice(2), process.env, print);
+  const args = process.argv.slice(2);
+  const wantsNatsConfig = args[0] === "nats-config";
+  const config = loadServerConfig(wantsNatsConfig ? args.slice(1) : args, process.env, print);
   if (config === null) return exitCodes.ok;
+  if (wantsNatsConfig) {
+    print(await externalNatsConfig(config, Date.now()));
+    return exitCodes.ok;
+  }
   const log = openLogger(config.logLevel);
   {
     await using coordinator = await run(config, { now: Date.now, log });
-    print(`fleet2ban coordinator: ${coordinator.url} (dashboard and API), agents connect to ${coordinator.natsUrl}\n`);
+    const role = coordinator.standsBy
+      ? "stands by while another one leads"
+      : `agents connect to ${coordinator.natsUrl}`;
+    print(`fleet2ban coordinator: ${coordinator.url} (dashboard and API), ${role}\n`);
     if (coordinator.adminToken !== undefined) print(`first admin token, shown once: ${coordinator.adminToken}\n`);
     if (!stop.signal.aborted) await Promise.race([once(stop.signal, "abort"), coordinator.failed]);
     endByForceLater();

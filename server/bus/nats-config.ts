@@ -8,8 +8,8 @@ export type NatsSettings = Readonly<{
   port: number;
   /** Folder of the account resolver and of JetStream. */
   dataDir: string;
-  pidFile: string;
-  portsDir: string;
+  /** Where a managed one says how to find it; null = it is not managed. */
+  managed: Readonly<{ pidFile: string; portsDir: string }> | null;
   operatorJwt: string;
   systemAccount: Readonly<{ publicKey: string; jwt: string }>;
   /**
@@ -39,8 +39,6 @@ export function natsConfig(settings: NatsSettings): string {
     `port: ${port}`,
     // Monitoring has no password: never beyond this machine, and on whatever port is free.
     `http: "127.0.0.1:-1"`,
-    `pid_file: ${quoted(settings.pidFile)}`,
-    `ports_file_dir: ${quoted(settings.portsDir)}`,
     `jetstream { store_dir: ${quoted(`${settings.dataDir}/js`)}, max_memory_store: 64MB, max_file_store: 2GB }`,
     `operator: ${quoted(settings.operatorJwt)}`,
     `system_account: ${settings.systemAccount.publicKey}`,
@@ -60,6 +58,10 @@ export function natsConfig(settings: NatsSettings): string {
     `lame_duck_grace_period: "1s"`,
     `lame_duck_duration: "30s"`,
   ];
+  if (settings.managed !== null) {
+    const { pidFile, portsDir } = settings.managed;
+    lines.push(`pid_file: ${quoted(pidFile)}`, `ports_file_dir: ${quoted(portsDir)}`);
+  }
   if (settings.tls !== null) lines.push(`tls ${tlsBlock(settings.tls)}`);
   if (settings.websocket !== null) {
     // Compression off: it has let strangers exhaust the server before they said who they are.

@@ -8,6 +8,7 @@ import type { Bus } from "../bus/bus.ts";
 import type { Logger } from "../logger.ts";
 import { type FrameContext, ScopeFrames } from "./scope-frames.ts";
 import { type OrderStretch, recentOrdersMax, ScopeLog } from "./scope-log.ts";
+import { subjectOf } from "./scope-subject.ts";
 import { SyncAnswers } from "./sync-answers.ts";
 
 /** What the publisher needs of the store. */
@@ -293,12 +294,6 @@ class OrderPublisher implements Publisher {
       );
     });
   }
-}
-
-function subjectOf(scope: Scope): string {
-  if (scope === "fleet") return subjects.fleetOrders;
-  const name = scope.slice(scope.indexOf(":") + 1);
-  return scope.startsWith("tenant:") ? subjects.tenantOrders(name) : subjects.down(name, "orders");
 }
 
 function clamp(value: number, least: number, most: number): number {

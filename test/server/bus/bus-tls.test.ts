@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,8 +14,10 @@ import { type Bus, openBus } from "../../../server/bus/bus.ts";
 import { type BusPlaces, type BusTls, openBusTls, openLine, publicUrls } from "../../../server/bus/bus-tls.ts";
 import { loadBusCertificate } from "../../../server/bus/certificate.ts";
 import { type Enrollment, startEnrollment } from "../../../server/bus/enrollment.ts";
+import { externalNatsConfig } from "../../../server/bus/external-nats.ts";
 import { type BusKeys, loadBusKeys } from "../../../server/bus/keys.ts";
 import { managedNats } from "../../../server/bus/managed-nats.ts";
+import { findNatsServer } from "../../../server/embedded/nats-program.ts";
 import { type NatsServer, startNatsServer } from "../../../server/embedded/nats-server.ts";
 import { dayMs } from "../../../shared/durations.ts";
 import { type AgentCredentials, decodeEnrollmentToken, encodeEnrollmentToken } from "../../../shared/enrollment.ts";
@@ -246,4 +248,28 @@ test("agents are told every place of the bus, the plain ones first", () => {
     "tls://two.example.com:4222",
     `wss://one.example.com:${places.natsWebsocket?.port}`,
   ]);
+});
+
+test("a nats-server of one's own runs with the printed configuration, and the coordinator gets in", async () => {
+  const [port = 0] = await freePorts(1);
+  const own = { ...places, natsListen: { host: "127.0.0.1", port }, natsWebsocket: undefined };
+  const text = await externalNatsConfig(own, Date.now());
+  assert.match(text, /natsUrl: tls:\/\/127\.0\.0\.1:\d+, natsTls: \{ ca: /);
+  const file = join(otherDir, "own.conf");
+  writeFileSync(file, text.replaceAll("/var/lib/nats", join(otherDir, "own")));
+  const { path } = await findNatsServer(undefined);
+  const child = spawn(path, ["-c", file], { stdio: "ignore" });
+  try {
+    const address = { url: `tls://127.0.0.1:${port}`, ca: tls.ca };
+    const connected = async () => openBus(address, keys, testLog).catch(() => undefined);
+    let own: Bus | undefined;
+    await until(async () => {
+      own = await connected();
+      return own !== undefined;
+    }, "the coordinator is let in");
+    await own?.flush();
+    await own?.[Symbol.asyncDispose]();
+  } finally {
+    child.kill();
+  }
 });

@@ -6,8 +6,7 @@ const settings = {
   host: "192.0.2.1",
   port: 4222,
   dataDir: "/var/lib/fleet2ban/nats",
-  pidFile: "/var/lib/fleet2ban/nats/nats.pid",
-  portsDir: "/var/lib/fleet2ban/nats",
+  managed: { pidFile: "/var/lib/fleet2ban/nats/nats.pid", portsDir: "/var/lib/fleet2ban/nats" },
   operatorJwt: "o.o.o",
   systemAccount: { publicKey: "ASYS", jwt: "s.s.s" },
   account: { publicKey: "AF2B", jwt: "a.a.a" },
@@ -27,7 +26,7 @@ test("what strangers could abuse is not there at all", () => {
 });
 
 test("a path with quotes or line breaks stays one string", () => {
-  const text = natsConfig({ ...settings, pidFile: '/tmp/a"\nport: 1' });
+  const text = natsConfig({ ...settings, managed: { ...settings.managed, pidFile: '/tmp/a"\nport: 1' } });
   assert.ok(text.includes('pid_file: "/tmp/a\\"\\nport: 1"'));
 });
 
