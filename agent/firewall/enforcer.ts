@@ -1,4 +1,4 @@
-import { formatShort, type Net, parseNet } from "../../shared/address.ts";
+import { addressBits, formatShort, type Net, parseNet } from "../../shared/address.ts";
 import { messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
 import { DeadManSwitch } from "./dead-man-switch.ts";
@@ -96,7 +96,9 @@ export class Enforcer {
     if (accepted.length === 0) return;
     const wanted = this.#wanted.ban(accepted);
     await this.#submit(wanted);
-    if (this.#isOpen) this.#deadMan?.changed(wanted.change.add.map(elementKey), this.#nowMs);
+    const suspects = new Set(accepted.filter(mayCutOff).map(({ net }) => shortNet(net)));
+    const added = wanted.change.add.filter(({ net }) => suspects.has(shortNet(net)));
+    if (this.#isOpen && added.length > 0) this.#deadMan?.changed(added.map(elementKey), this.#nowMs);
   }
 
   async unban(ids: readonly string[]): Promise<void> {
@@ -185,6 +187,15 @@ export class Enforcer {
       this.#parts.log.warn({ problem: state.problem, event: "firewall_healing" }, "writing the firewall anew");
     }
   }
+}
+
+/**
+ * Whether taking this ban back could restore a lost connection. A host's own ban of one address cannot have cut it off
+ * (the addresses it depends on are protected), and lifting it would let an attacker back in at every outage.
+ */
+function mayCutOff({ id, net }: OwnedBan): boolean {
+  const parsed = parseNet(net);
+  return !id.startsWith("jail:") || parsed === undefined || parsed.prefix < addressBits[parsed.family];
 }
 
 function shortNet(text: string): string {

@@ -106,6 +106,17 @@ test("a coordinator that is away for another reason costs a minute of the last b
   assert.deepEqual(keys(backend), ["192.0.2.1/32", "192.0.2.2/32"]);
 });
 
+test("a host's own ban of one address stands, whoever is away", async () => {
+  let away = false;
+  const { enforcer, backend, pass } = world({ reach: async () => !away });
+  await enforcer.open();
+  await pass(2);
+  await enforcer.ban([{ ...ban("192.0.2.1/32"), id: "jail:sshd:192.0.2.1" }]);
+  away = true;
+  await pass(45);
+  assert.deepEqual(keys(backend), ["192.0.2.1/32"]);
+});
+
 const skip = namespacesMissing("nft");
 test("a ban of the way to the coordinator is undone in the kernel", { skip, timeout: 60_000 }, async () => {
   using network = openNetwork(1);
