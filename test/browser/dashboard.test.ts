@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, suite, test } from "node:test";
 import type { Page } from "playwright-core";
 import { failedLogin, type LiveFleet, openLiveFleet } from "../support/live-fleet.ts";
 import { barriers, desk, logIn, night, openBrowser, phone, type TestBrowser, whyNoBrowser } from "./open-browser.ts";
@@ -187,24 +187,27 @@ const places = [
   ...["/", "/bans", `/address?ip=${attacker}`, "/unban?net=198.51.100.2", "/hosts", "/enroll", "/tenants"],
   ...["/lists", "/held", "/policy", "/policy/version?version=1", "/audit", "/tokens", "/self-check"],
 ];
-for (const looks of [desk, night, phone]) {
-  test(`no page has a barrier or runs over its edge (${looks.name})`, { skip }, async () => {
-    attack("192.0.2.67");
-    const visitor = await browser.openPage(fleet.url, looks);
-    await visitor.goto("/");
-    assert.deepEqual(await barriers(visitor, looks), [], "log in");
-    await logIn(visitor, fleet.token);
-    for (const path of places) {
-      await visitor.goto(path);
-      assert.deepEqual(await barriers(visitor, looks), [], path);
-      const overhang = Number(await visitor.evaluate("document.documentElement.scrollWidth - innerWidth"));
-      assert.ok(overhang <= 0, `${path} is ${overhang} pixels too wide`);
-      const name = path === "/" ? "overview" : path.slice(1).split("?")[0]?.replaceAll("/", "-");
-      await browser.picture(visitor, `${looks.name}-${name}`);
-    }
-    await visitor.context().close();
-  });
-}
+// Side by side: the browser has more than one process.
+suite("looks", { concurrency: true }, () => {
+  for (const looks of [desk, night, phone]) {
+    test(`no page has a barrier or runs over its edge (${looks.name})`, { skip }, async () => {
+      attack("192.0.2.67");
+      const visitor = await browser.openPage(fleet.url, looks);
+      await visitor.goto("/");
+      assert.deepEqual(await barriers(visitor, looks), [], "log in");
+      await logIn(visitor, fleet.token);
+      for (const path of places) {
+        await visitor.goto(path);
+        assert.deepEqual(await barriers(visitor, looks), [], path);
+        const overhang = Number(await visitor.evaluate("document.documentElement.scrollWidth - innerWidth"));
+        assert.ok(overhang <= 0, `${path} is ${overhang} pixels too wide`);
+        const name = path === "/" ? "overview" : path.slice(1).split("?")[0]?.replaceAll("/", "-");
+        await browser.picture(visitor, `${looks.name}-${name}`);
+      }
+      await visitor.context().close();
+    });
+  }
+});
 
 test("no page had an error, ran what it should not or asked anybody else", { skip }, (t) => {
   t.diagnostic(`pictures: ${browser.pictures()}`);
