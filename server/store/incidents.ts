@@ -53,21 +53,21 @@ export async function listIncidents(
   after: IncidentPlace | null,
   limit: number,
 ): Promise<IncidentRow[]> {
-  const own = `($1::text is null or scope = 'tenant:' || $1)`;
+  const [bans, stopped] =
+    tenant === null ? ["", ""] : ["and scope in ('fleet', 'tenant:' || $5)", "and scope = 'tenant:' || $5"];
+  const before = (moment: string, source: string) =>
+    `${moment} <= coalesce($1::bigint, 9223372036854775807)
+       and ($1::bigint is null or (${moment}, '${source}', id) < ($1, $2::text, $3::bigint))`;
   return sql.rows<IncidentRow>(
     `select * from (
        (select 'ban' as source, id, started_ms as "atMs", 'banned' as outcome, net, scope, reason, null as why, level, evidence
-        from bans where level is not null and (scope = 'fleet' or ${own})
-          and started_ms <= coalesce($2::bigint, 9223372036854775807)
-          and ($2::bigint is null or (started_ms, 'ban', id) < ($2, $3::text, $4::bigint))
-        order by started_ms desc, id desc limit $5)
+        from bans where level is not null ${bans} and ${before("started_ms", "ban")}
+        order by started_ms desc, id desc limit $4)
        union all
        (select 'stopped', id, at_ms, kind, net, scope, reason, why, null, evidence from stopped_bans
-        where reason <> 'admin' and ${own}
-          and at_ms <= coalesce($2::bigint, 9223372036854775807)
-          and ($2::bigint is null or (at_ms, 'stopped', id) < ($2, $3::text, $4::bigint))
-        order by at_ms desc, id desc limit $5)
-     ) as incident order by "atMs" desc, source desc, id desc limit $5`,
-    [tenant, after?.atMs ?? null, after?.source ?? null, after?.id ?? null, limit],
+        where reason <> 'admin' ${stopped} and ${before("at_ms", "stopped")}
+        order by at_ms desc, id desc limit $4)
+     ) as incident order by "atMs" desc, source desc, id desc limit $4`,
+    [after?.atMs ?? null, after?.source ?? null, after?.id ?? null, limit, ...(tenant === null ? [] : [tenant])],
   );
 }

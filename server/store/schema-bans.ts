@@ -80,6 +80,7 @@ export const stoppedBans = pgTable(
   },
   (table) => [
     index().on(table.atMs),
+    index().on(table.scope, table.atMs),
     index("stopped_bans_held").on(table.net).where(sql`kind = 'held' and closed_ms is null`),
   ],
 );

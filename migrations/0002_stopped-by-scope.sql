@@ -1,0 +1,1 @@
+CREATE INDEX "stopped_bans_scope_at_ms_index" ON "stopped_bans" USING btree ("scope","at_ms");
