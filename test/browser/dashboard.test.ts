@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, suite, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import { failedLogin, type LiveFleet, openLiveFleet } from "../support/live-fleet.ts";
 import { barriers, desk, logIn, night, openBrowser, phone, type TestBrowser, whyNoBrowser } from "./open-browser.ts";
@@ -188,7 +188,7 @@ const places = [
   ...["/lists", "/held", "/policy", "/policy/version?version=1", "/audit", "/tokens", "/self-check"],
 ];
 // Side by side: the browser has more than one process.
-suite("looks", { concurrency: true }, () => {
+describe("looks", { concurrency: true }, () => {
   for (const looks of [desk, night, phone]) {
     test(`no page has a barrier or runs over its edge (${looks.name})`, { skip }, async () => {
       attack("192.0.2.67");

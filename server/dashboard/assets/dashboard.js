@@ -3,6 +3,8 @@
 
 /** Several things that happen at once are one look at the page. */
 const lookAgainMs = 400;
+/** Failures are whole: 1, 2, 5, 10 … 500 000 apart. */
+const wholeSteps = [0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 
 function drawCharts(root) {
   for (const place of root.querySelectorAll("[data-chart]")) {
@@ -41,9 +43,13 @@ function newChart(place, names, data) {
       {
         ...axis,
         size: 26,
-        values: (_plot, splits) => splits.map((at) => new Date(at * 1000).toTimeString().slice(0, 5)),
+        values: (_plot, splits) => splits.map((at) => new Date(at * 1000).toISOString().slice(11, 16)),
       },
-      { ...axis, size: 44 },
+      {
+        ...axis,
+        size: 44,
+        incrs: wholeSteps,
+      },
     ],
     series: [{}, ...series],
   };

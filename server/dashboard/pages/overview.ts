@@ -42,7 +42,7 @@ async function show(visit: Visit): Promise<Page> {
 ${status.degraded.map((sentence) => html`<p class="problem" role="alert">${sentence}</p>`)}
 ${headline(status, stats, principal)}
 <div class="columns">
-  <section class="card"><h2>Attacks per minute, last hour, by jail</h2>${attacksChart(stats.attacksPerMinute, visit.nowMs)}</section>
+  <section class="card"><h2>Attacks per minute by jail, last hour (UTC)</h2>${attacksChart(stats.attacksPerMinute, visit.nowMs)}</section>
   <section class="card"><h2>Standing bans by level</h2>${levels(status.bans.byLevel)}</section>
 </div>
 ${hostTrouble(troubled.items, status)}
