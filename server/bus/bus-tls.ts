@@ -102,7 +102,8 @@ function certificateNames(places: BusPlaces): readonly string[] {
   const { natsListen, natsPublicUrl } = places;
   const given = (natsPublicUrl ?? "").split(",").flatMap((url) => url.trim() || []);
   const hosts = given.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ""));
-  return [...new Set([...hosts, reachableHost(natsListen.host), "127.0.0.1"])];
+  // Node asks whether a certificate without a name is for "localhost"; agents of version 0.1.0 do not know better.
+  return [...new Set([...hosts, reachableHost(natsListen.host), "127.0.0.1", "localhost"])];
 }
 
 function isOnlyHere({ natsListen: { host } }: BusPlaces): boolean {
