@@ -243,7 +243,7 @@ test("no built-in jail runs unless its operator says so", () => {
 });
 
 test("every built-in filter has a corpus, and every mode of it is free of patterns an attacker could bend", () => {
-  const shared = new Set(["syslog", "exim-client", "nginx-error", "web-access"]);
+  const shared = new Set(["syslog", "common", "exim-client", "nginx-error", "web-access"]);
   const names = readdirSync(join(builtInConfigDir(), "filter.d")).map((file) => file.replace(/\.conf$/, ""));
   for (const name of names.filter((each) => !shared.has(each))) {
     assert.ok(references.includes(name), `test/corpus/${name}.log is missing`);
