@@ -1,4 +1,5 @@
 import { exitCodes } from "../../shared/errors.ts";
+import { prepareFilter } from "../filters/compile-filter.ts";
 import { resolveSettings } from "../settings/resolve-settings.ts";
 import { type AgentCommand, configOption, printJson } from "./command.ts";
 
@@ -9,7 +10,9 @@ export const command: AgentCommand = {
     options: configOption,
   },
   async run(line) {
-    printJson(resolveSettings(line.text("config")));
+    const { config, settings } = resolveSettings(line.text("config"));
+    const jails = settings.jails.map((jail) => ({ ...jail, filter: prepareFilter(jail.filter, jail.useDns) }));
+    printJson({ config, settings: { ...settings, jails } });
     return exitCodes.ok;
   },
 };

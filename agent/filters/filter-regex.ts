@@ -1,4 +1,5 @@
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
+import type { PreparedRegex } from "../settings/jail-settings.ts";
 import { expandTags, groupNameOf } from "./expand-tags.ts";
 import { PythonRegex } from "./python-regex.ts";
 
@@ -34,12 +35,18 @@ const identityGroups = ["fid", "ip4", "ip6", "dns", "mlfid"];
  */
 export function compileFilterRegex(
   text: string,
-  options: Readonly<{ filter: string; place: string; names: boolean; multiline: boolean }>,
+  options: Readonly<{
+    filter: string;
+    place: string;
+    names: boolean;
+    multiline: boolean;
+    prepared?: PreparedRegex | undefined;
+  }>,
 ): FilterRegex {
   const place = `filter "${options.filter}": ${options.place}`;
   let regex: PythonRegex;
   try {
-    regex = new PythonRegex(expandTags(text, options.names), { multiline: options.multiline });
+    regex = new PythonRegex(expandTags(text, options.names), { multiline: options.multiline }, options.prepared);
   } catch (cause) {
     throw new Fleet2banError("invalid", `${place}: ${messageOf(cause)}; correct or remove it`, { cause });
   }

@@ -1,7 +1,7 @@
 import type { RegexNode, SetItem } from "./python-regex-tree.ts";
 
 /** ASCII characters, by code. Anything beyond ASCII is always possible. */
-const asciiCount = 128;
+export const asciiCount = 128;
 
 /** Which ASCII characters a match can begin with; `nullable`: it can also be empty, so what follows decides. */
 type First = Readonly<{ codes: Uint8Array; nullable: boolean }>;
@@ -115,11 +115,11 @@ export class FirstCharacterTable<T> {
   readonly #all: readonly T[];
   readonly #byCode: readonly (readonly T[])[];
 
-  constructor(entries: readonly Readonly<{ value: T; root: RegexNode }>[]) {
+  /** @param entries  each with what `firstCharacters` says of its regex */
+  constructor(entries: readonly Readonly<{ value: T; firsts: Uint8Array | null }>[]) {
     this.#all = entries.map((each) => each.value);
-    const firsts = entries.map((each) => firstCharacters(each.root));
     this.#byCode = Array.from({ length: asciiCount }, (_, code) =>
-      this.#all.filter((_value, index) => firsts[index]?.[code] !== 0),
+      entries.flatMap(({ value, firsts }) => (firsts?.[code] === 0 ? [] : [value])),
     );
   }
 

@@ -62,7 +62,7 @@ export class Filter {
     this.#datePattern = { place: `filter "${parts.name}": datepattern`, suspended: "never" };
     const { ignoreRegexes, failRegexes } = parts;
     this.#failRegexes = new FirstCharacterTable(
-      failRegexes.map((each) => ({ value: each, root: each.regex.tree.root })),
+      failRegexes.map((each) => ({ value: each, firsts: each.regex.firstCharacters })),
     );
     // fail2ban's rule: few ignoreregexes are cheaper first. It shows, because they then see the whole line.
     this.#earlyIgnore = ignoreRegexes.length > 0 && ignoreRegexes.length < failRegexes.length - 2;

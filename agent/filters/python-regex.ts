@@ -1,5 +1,7 @@
 import { Fleet2banError } from "../../shared/errors.ts";
+import type { PreparedRegex } from "../settings/jail-settings.ts";
 import { type EmittedRegex, emitJavaScript } from "./emit-javascript.ts";
+import { asciiCount, firstCharacters } from "./first-characters.ts";
 import { analyseGroups } from "./group-analysis.ts";
 import { parsePythonRegex } from "./python-regex-parser.ts";
 import type { RegexTree } from "./python-regex-tree.ts";
@@ -9,36 +11,77 @@ import type { RegexTree } from "./python-regex-tree.ts";
  * classes that is made when the first other text comes.
  */
 export class PythonRegex {
-  readonly tree: RegexTree;
   /** Capture number of each named group; the same in both forms. */
   readonly groups: ReadonlyMap<string, number>;
   /** Where the translation is known to differ from Python, in a sentence each. */
   readonly warnings: readonly string[];
-  readonly #ascii: RegExp;
+  /** The ASCII characters a match can begin with, by code; null = any. */
+  readonly firstCharacters: Uint8Array | null;
+  readonly #parse: () => RegexTree;
+  readonly #asciiForm: Pick<EmittedRegex, "source" | "flags">;
+  #ascii: RegExp | undefined;
   #unicode: RegExp | undefined;
 
-  /** @throws Fleet2banError `invalid` naming the construct that Python or we do not support */
-  constructor(text: string, options: { multiline: boolean }) {
-    this.tree = parsePythonRegex(text, options);
-    const emitted = emitJavaScript(this.tree, false);
+  /**
+   * @param prepared  what an earlier translation of the same text found; then nothing is parsed until it must be
+   * @throws Fleet2banError `invalid` naming the construct that Python or we do not support
+   */
+  constructor(text: string, options: { multiline: boolean }, prepared?: Omit<PreparedRegex, "text" | "multiline">) {
+    this.#parse = () => parsePythonRegex(text, options);
+    if (prepared !== undefined) {
+      this.groups = new Map(prepared.groups);
+      this.warnings = prepared.warnings;
+      this.firstCharacters = codesOf(prepared.firstCharacters);
+      this.#asciiForm = { source: prepared.source, flags: prepared.flags };
+      return;
+    }
+    const tree = this.tree;
+    const emitted = emitJavaScript(tree, false);
     this.groups = emitted.groups;
+    this.#asciiForm = emitted;
     this.#ascii = compile(emitted);
-    this.warnings = analyseGroups(this.tree).forgetful.map(
+    this.firstCharacters = firstCharacters(tree.root);
+    this.warnings = analyseGroups(tree).forgetful.map(
       (name) => `group "${name}" stands inside a repetition: only text of the last round is kept`,
     );
     // The Unicode form is checked now, so that a regex fails when the jail starts and not when the first ö is logged.
-    emitJavaScript(this.tree, true);
+    emitJavaScript(tree, true);
+  }
+
+  get tree(): RegexTree {
+    return this.#parse();
+  }
+
+  /** For a later start without parsing. */
+  prepared(): Omit<PreparedRegex, "text" | "multiline"> {
+    const { groups, warnings } = this;
+    const first = this.firstCharacters === null ? null : textOf(this.firstCharacters);
+    return { ...this.#asciiForm, groups: [...groups], warnings, firstCharacters: first };
   }
 
   /** The leftmost match of the text, or null. `ascii`: the text holds ASCII characters only. */
   search(text: string, ascii: boolean): RegExpExecArray | null {
-    if (ascii) return this.#ascii.exec(text);
+    if (ascii) {
+      this.#ascii ??= compile(this.#asciiForm);
+      return this.#ascii.exec(text);
+    }
     this.#unicode ??= compile(emitJavaScript(this.tree, true));
     return this.#unicode.exec(text);
   }
 }
 
-function compile(emitted: EmittedRegex): RegExp {
+function textOf(codes: Uint8Array): string {
+  return String.fromCharCode(...[...codes.keys()].filter((code) => codes[code] === 1));
+}
+
+function codesOf(text: string | null): Uint8Array | null {
+  if (text === null) return null;
+  const codes = new Uint8Array(asciiCount);
+  for (const character of text) codes[character.charCodeAt(0)] = 1;
+  return codes;
+}
+
+function compile(emitted: Pick<EmittedRegex, "source" | "flags">): RegExp {
   try {
     return new RegExp(emitted.source, emitted.flags);
   } catch (cause) {

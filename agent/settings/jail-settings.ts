@@ -54,6 +54,28 @@ export type FilterSettings = Readonly<{
   maxLines: number;
   /** Lines carry no date (journal, `logtype=journal`): the time comes with the line. */
   dateless: boolean;
+  /** Present where the regexes were translated beforehand, so that whoever runs the filter need not. */
+  prepared?: PreparedFilter;
+}>;
+
+/** What is costly to find out about a filter's regexes, as plain data. */
+export type PreparedFilter = Readonly<{
+  regexes: readonly PreparedRegex[];
+  /** A line without any of them cannot match; null = every line must be looked at. */
+  literals: readonly Readonly<{ text: string; ignoreCase: boolean }>[] | null;
+}>;
+
+/** A regex of the filter, and the JavaScript one for lines of ASCII. */
+export type PreparedRegex = Readonly<{
+  text: string;
+  multiline: boolean;
+  source: string;
+  flags: string;
+  /** Capture number of each named group. */
+  groups: readonly (readonly [name: string, number: number])[];
+  warnings: readonly string[];
+  /** The ASCII characters a match can begin with, in one text; null = any. */
+  firstCharacters: string | null;
 }>;
 
 export type BanTimeIncrement = Readonly<{

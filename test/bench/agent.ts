@@ -32,6 +32,8 @@ const nodeFlags = /^ExecStart=.*? node (.*?) \S+\.mjs/m.exec(unit)?.[1]?.split("
 const jails = ["sshd", "postfix", "dovecot", "nginx-http-auth", "recidive"];
 /** Idle: nothing of note has changed for so long. */
 const settleMs = 5000;
+/** Ten seconds after its start the agent gives back what starting took. */
+const startedMs = 11_000;
 
 try {
   process.exitCode = await main(process.argv.slice(2));
@@ -75,6 +77,7 @@ async function measure(program: string, fleet: LiveFleet, lines: number) {
     const startMs = Math.round(performance.now() - before);
     const status = async () => (await askControl(controlPath(stateDir), { verb: "status" })) as AgentStatus;
     await waitFor(async () => (await status()).fleet?.inSync, "the agent to be in step", 60_000);
+    await sleep(startedMs);
     const idle = await settled(agent, false);
     appendFileSync(log, attack(lines));
     await waitFor(async () => (await status()).jails[0]?.banned.length === 200, "the burst to be judged", 60_000);
