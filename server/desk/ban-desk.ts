@@ -139,9 +139,10 @@ async function dryBan({ writer, directory, now }: DeskParts, asker: Principal, r
 }
 
 /** Says where a removal has arrived. */
-function receiptWriter({ store, orderEpoch }: DeskParts) {
+function receiptWriter(parts: DeskParts) {
+  // The epoch is asked for each time: a new life of the order log may begin while we run.
   const at = (asker: Principal, scope: Scope, revision: number) =>
-    receiptOf(store, scope, revision, orderEpoch, asker.tenant);
+    receiptOf(parts.store, scope, revision, parts.orderEpoch, asker.tenant);
 
   async function ofBan(asker: Principal, ban: StoredBan): Promise<UnbanReceipt> {
     const receipt = await at(asker, ban.scope, ban.endRevision ?? ban.startRevision);

@@ -14,6 +14,7 @@ export type DeskParts = Readonly<{
   store: Store;
   writer: JudgeWriter;
   directory: HostDirectory;
+  /** Of the order log's life now; read it when it is needed, a new life may begin. */
   orderEpoch: number;
   /** Sentences about what is not as it should be. */
   degraded: () => readonly string[];

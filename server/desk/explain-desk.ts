@@ -11,9 +11,9 @@ import { showBan } from "./show-ban.ts";
 
 /** The answer to "why": everything about one address, as far as the asker may see it, in one call. */
 export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
-  const { store, writer, directory, orderEpoch } = parts;
+  const { store, writer, directory } = parts;
   const show = async (asker: Principal, ban: StoredBan): Promise<Explanation["bans"][number]> => {
-    const { applied, total } = await receiptOf(store, ban.scope, ban.startRevision, orderEpoch, asker.tenant);
+    const { applied, total } = await receiptOf(store, ban.scope, ban.startRevision, parts.orderEpoch, asker.tenant);
     return { ...showBan(directory, asker, ban), inForceOn: { applied, total }, mayBeLiftedBy: lifterOf(ban) };
   };
   return {
