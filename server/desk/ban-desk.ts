@@ -57,7 +57,10 @@ export function banDesk(parts: DeskParts): Pick<Desk, BanVerbs> {
     },
     async unban(asker, id, reason, options) {
       const ban = await visibleBan(asker, id);
-      if (options?.dryRun === true) return await receipts.dry(asker, ban.net, ban.endedMs === null ? [ban] : [], []);
+      if (options?.dryRun === true) {
+        const isLifted = ban.endedMs === null && mayChange(asker, directory, ban.scope);
+        return await receipts.dry(asker, ban.net, isLifted ? [ban] : [], []);
+      }
       if (asker.tenant !== null) {
         return await asTenant(asker, { tenant: asker.tenant, net: ban.net, reason: reasonOf(reason), id }, reason);
       }
@@ -67,7 +70,8 @@ export function banDesk(parts: DeskParts): Pick<Desk, BanVerbs> {
       const { tenant } = asker;
       if (options?.dryRun === true) {
         const filter = { active: true, net, tenant: tenant ?? undefined };
-        const bans = (await listBans(store, filter, dryBansMax)).filter((ban) => ban.net === net);
+        const standing = await listBans(store, filter, dryBansMax);
+        const bans = standing.filter((ban) => ban.net === net && mayChange(asker, directory, ban.scope));
         return await receipts.dry(asker, net, bans, await hostsBanning(store, net, parts.now(), tenant));
       }
       if (tenant !== null) return await asTenant(asker, { tenant, net, reason: reasonOf(reason) }, reason);

@@ -25,6 +25,8 @@ test("a tenant lifts its own bans, gets an exception from the fleet's, and not a
     await api.ok("POST", "/bans", { body: { net, bantime: null, reason: "x", scope: "tenant:acme" } });
     await api.ok("POST", "/bans", { body: { net, bantime: null, reason: "x" } });
   }
+  const dry = await api.ok<Receipt>("DELETE", "/bans?net=192.0.2.1&reason=customer&dryRun=true", { as });
+  assert.deepEqual(dry.lifted, [1], "a dry run counts for nothing, and the fleet's ban would not be lifted");
   const lifted = await api.ok<Receipt>("DELETE", "/bans?net=192.0.2.1&reason=customer", { as });
   assert.deepEqual([lifted.lifted, lifted.total, lifted.waiting], [[1], 1, ["web-1"]]);
   const allows = await api.ok<{ items: { net: string; tenant: string; until: string }[] }>("GET", "/allow", { as });

@@ -33,12 +33,48 @@ function requestOf(api: ApiArena, name: string, who: Who): Promise<Response> {
   return api.call(method, `${path}${needed}`, { as: who, ...(body === undefined ? {} : { body }) });
 }
 
+/** Every operation by its least role, as an operator would expect it; anything not named here needs nothing but a token. */
+const more: Readonly<Record<Exclude<Role, "viewer">, readonly string[]>> = {
+  support: ["DELETE /bans", "DELETE /bans/{id}", "POST /tenants/{name}/unban"],
+  operator: [
+    ...["PATCH /hosts/{host}", "DELETE /hosts/{host}", "POST /bans", "POST /held/{id}/release", "POST /held/{id}/drop"],
+    ...["POST /allow", "DELETE /allow/{id}", "POST /policy/trial"],
+    ...["GET /enrollment-tokens", "POST /enrollment-tokens", "DELETE /enrollment-tokens/{id}"],
+  ],
+  admin: [
+    ...["POST /never", "DELETE /never/{id}", "PUT /policy", "POST /policy/revert", "POST /tenants"],
+    ...[
+      "PATCH /tenants/{name}",
+      "GET /tokens",
+      "POST /tokens",
+      "DELETE /tokens/{id}",
+      "GET /audit",
+      "GET /audit/verify",
+    ],
+  ],
+};
+
+function expectedRole(name: string): Role {
+  if (more.admin.includes(name)) return "admin";
+  if (more.operator.includes(name)) return "operator";
+  return more.support.includes(name) ? "support" : "viewer";
+}
+
+test("every write needs more than a viewer, and the document says what", async () => {
+  await using api = await openApi();
+  for (const { name, leastRole } of await operationsOf(api)) {
+    assert.equal(leastRole, expectedRole(name), name);
+    if (!name.startsWith("GET ")) assert.notEqual(leastRole, "viewer", name);
+  }
+});
+
 test("every route asks for its role, and for a token of the fleet where it is the fleet's", async (context) => {
   await using api = await openApi({ default: ["h1"], acme: ["web-1"] });
   const operations = await operationsOf(api);
   assert.ok(operations.length > 40, `only ${operations.length} operations`);
-  for (const { name, leastRole } of operations) {
+  for (const { name } of operations) {
     if (name === "GET /events") continue;
+    const leastRole = expectedRole(name);
     await context.test(name, async () => {
       for (const role of roles) {
         for (const owner of ["fleet", "acme"]) {
