@@ -1,10 +1,12 @@
 import { mkdirSync } from "node:fs";
-import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { formatNet, parseNet } from "../shared/address.ts";
 import { Fleet2banError, messageOf } from "../shared/errors.ts";
+import { keyFingerprint } from "../shared/order-frame.ts";
+import { partitionDefault } from "../shared/subjects.ts";
 import { version } from "../shared/version.ts";
 import type { Bus } from "./bus/bus.ts";
+import { loadBusKeys } from "./bus/keys.ts";
 import type { ServerConfig } from "./config.ts";
 import { createDashboard } from "./dashboard/dashboard.ts";
 import type { Desk } from "./desk/desk.ts";
@@ -12,23 +14,31 @@ import { openDesk } from "./desk/open-desk.ts";
 import { startPostgres } from "./embedded/postgres.ts";
 import { createEvents, type Events } from "./events.ts";
 import { firstStart } from "./first-start.ts";
+import { openFront, type Surface } from "./front.ts";
 import { Conduct } from "./hosts/conduct.ts";
 import { HostDirectory } from "./hosts/host-directory.ts";
 import { heedRefusals } from "./hosts/watch-conduct.ts";
 import { createApp } from "./http/app.ts";
 import { startIngest } from "./ingest/consume-failures.ts";
-import { type Commit, openJudgeWriter } from "./ingest/judge-writer.ts";
+import { type Commit, type FaultPoint, openJudgeWriter } from "./ingest/judge-writer.ts";
 import { startJobs } from "./jobs/schedule.ts";
 import type { Logger } from "./logger.ts";
 import { type BusSide, openBusSide } from "./open-bus-side.ts";
 import { openHostsSide } from "./open-hosts-side.ts";
 import { type Publisher, startPublisher } from "./orders/publisher.ts";
+import { openStandby } from "./standby.ts";
 import { listHosts } from "./store/hosts.ts";
 import { openStore, type Store } from "./store/open-store.ts";
 import { activeSet, orderEpoch, ordersSince, revisions } from "./store/orders.ts";
+import { announceLeader, findLeader, type Leader, openSeat } from "./store/seat.ts";
 import { insertEnrollmentToken } from "./store/tokens.ts";
 
-export type Deps = Readonly<{ now: () => number; log: Logger }>;
+export type Deps = Readonly<{
+  now: () => number;
+  log: Logger;
+  /** Tests end the process here. */
+  fault?: (point: FaultPoint) => void;
+}>;
 export type Coordinator = AsyncDisposable &
   Readonly<{
     /** Where people and scripts find it: `http://127.0.0.1:8080`. */
@@ -37,6 +47,8 @@ export type Coordinator = AsyncDisposable &
     natsUrl: string;
     /** The first admin's token, only at the very first start. */
     adminToken: string | undefined;
+    /** Another coordinator leads this database; this one takes over when that one ends. */
+    standsBy: boolean;
     /** Rejects when it cannot go on: another coordinator has taken over. */
     failed: Promise<never>;
   }>;
@@ -45,15 +57,63 @@ export type Coordinator = AsyncDisposable &
 const hostsMax = 200_000;
 
 /**
- * The coordinator. Opens in the order of dependence: database, bus, judgement, then what listens; is closed in reverse,
- * also when a later part fails to open.
+ * The coordinator. Opens in the order of dependence: database, seat, then everything a leader does; is closed in reverse,
+ * also when a later part fails to open. Where another one leads, it shows the database and waits for the seat.
  */
-export async function run(config: ServerConfig, { now, log }: Deps): Promise<Coordinator> {
+export async function run(config: ServerConfig, deps: Deps): Promise<Coordinator> {
+  const { now, log } = deps;
   await using opened = new AsyncDisposableStack();
   makeDataDir(config.dataDir);
-  const events = createEvents(log);
   const databaseUrl = config.databaseUrl ?? opened.use(await startPostgres({ dataDir: config.dataDir, log })).url;
   const store = opened.use(await openStore({ url: databaseUrl, log }));
+  const failed = Promise.withResolvers<never>();
+  // Whoever waits for it hears of it; nobody must.
+  failed.promise.catch(() => undefined);
+  const seat = opened.use(openSeat({ url: databaseUrl, partition: partitionDefault, log, lost: failed.reject }));
+  const front = opened.use(openFront(config.http));
+  const events = createEvents(log);
+  const surface = (desk: Desk) => surfaceOf(desk, events, now);
+  const leading = opened.use(new AsyncDisposableStack());
+  const parts = { config, store, events, failed: failed.reject, ...deps };
+  if (await seat.tryTake()) {
+    const { desk, natsUrl, adminToken } = await lead(parts, leading);
+    front.show(surface(desk));
+    const url = await front.listen();
+    await announceLeader(store, leaderOf(config, url, now()));
+    const closing = opened.move();
+    const dispose = () => closing.disposeAsync();
+    return { url, natsUrl, adminToken, standsBy: false, failed: failed.promise, [Symbol.asyncDispose]: dispose };
+  }
+
+  const before = await checkStandby(config, store);
+  const standby = leading.use(await openStandby({ store, log, now }));
+  front.show(surface(standby.desk));
+  const url = await front.listen();
+  const stop = new AbortController();
+  const takeOver = async (): Promise<void> => {
+    if (!(await seat.take(stop.signal))) return;
+    log.warn({ before: before?.url, event: "leads" }, "the seat is free: this coordinator leads from now on");
+    const { desk } = await lead(parts, leading);
+    front.show(surface(desk));
+    await announceLeader(store, leaderOf(config, url, now()));
+  };
+  const taking = takeOver().catch(failed.reject);
+  const closing = opened.move();
+  return {
+    ...{ url, natsUrl: config.natsUrl ?? "", adminToken: undefined, standsBy: true, failed: failed.promise },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await taking;
+      await closing.disposeAsync();
+    },
+  };
+}
+
+type LeadParts = Deps &
+  Readonly<{ config: ServerConfig; store: Store; events: Events; failed: (error: unknown) => void }>;
+
+/** All that only one coordinator at a time does: bus, judgement, orders, jobs. `opened` closes it in reverse. */
+async function lead({ config, store, events, failed, now, log, fault }: LeadParts, opened: AsyncDisposableStack) {
   const directory = new HostDirectory();
   const hosts = await listHosts(store, null, null, hostsMax);
   directory.load(hosts);
@@ -66,17 +126,14 @@ export async function run(config: ServerConfig, { now, log }: Deps): Promise<Coo
   const canary = config.canary === "off" ? null : canonicalNet(config.canary);
   const publisher = opened.use(await openPublisher(store, side, directory, orders, { canary, now, log }));
   const committed = (commit: Commit) => tell(commit, publisher, directory, events);
-  const writer = opened.use(await openJudgeWriter({ store, now, log, committed }));
-  const failed = Promise.withResolvers<never>();
-  // Whoever waits for it hears of it; nobody must.
-  failed.promise.catch(() => undefined);
+  const writer = opened.use(await openJudgeWriter({ store, now, log, committed, ...(fault && { fault }) }));
   const adminToken = await firstStart(store, writer, now());
   const heeded = heedRefusals(events, conduct);
-  opened.use(startIngest({ source: side.bus, writer, events: heeded, replaced: failed.reject }));
+  opened.use(startIngest({ source: side.bus, writer, events: heeded, replaced: failed, fault }));
   const setEpoch = (epoch: number) => void Object.assign(orders, { epoch });
   const hostsParts = { side, store, writer, directory, conduct, publisher, setEpoch, events, now };
   const { enrollment, acts: hostActs } = openHostsSide(hostsParts, opened);
-  opened.use(startJobs({ writer, sql: store, now, log }));
+  opened.use(startJobs({ writer, sql: store, now, log, replaced: failed }));
 
   const desk = openDesk({
     ...{ version, store, writer, directory, hostActs, now },
@@ -92,15 +149,7 @@ export async function run(config: ServerConfig, { now, log }: Deps): Promise<Coo
       return { token: enrollment.pack(token, untilMs), tenant, uses, untilMs };
     },
   });
-  const url = await listen(config, desk, events, now, opened);
-  const closing = opened.move();
-  return {
-    url,
-    natsUrl: side.publicAddress.url,
-    adminToken,
-    failed: failed.promise,
-    [Symbol.asyncDispose]: () => closing.disposeAsync(),
-  };
+  return { desk, natsUrl: side.publicAddress.url, adminToken };
 }
 
 function openPublisher(
@@ -150,29 +199,37 @@ async function busHealth(bus: Bus): Promise<string> {
   return "ok";
 }
 
-/** API, dashboard and metrics on one port. */
-async function listen(
-  config: ServerConfig,
-  desk: Desk,
-  events: Events,
-  now: () => number,
-  opened: AsyncDisposableStack,
-): Promise<string> {
+/** API, dashboard and metrics. */
+function surfaceOf(desk: Desk, events: Events, now: () => number): Surface {
   const api = createApp(desk, events.log, () => events.registry.metrics());
-  const app = new Hono().route("/", createDashboard(desk, now)).mount("/", api.fetch);
-  const { host, port } = config.http;
-  const listening = Promise.withResolvers<number>();
-  const server = serve({ fetch: app.fetch, hostname: host, port }, (address) => listening.resolve(address.port));
-  server.on("error", (cause) => {
-    const sentence = `cannot listen on ${host}:${port}: ${messageOf(cause)}; choose another address with --http`;
-    listening.reject(new Fleet2banError("unavailable", sentence, { cause }));
-  });
-  opened.defer(async () => {
-    if ("closeAllConnections" in server) server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const boundPort = await listening.promise;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${boundPort}`;
+  return new Hono().route("/", createDashboard(desk, now)).mount("/", api.fetch);
+}
+
+function leaderOf(config: ServerConfig, listening: string, sinceMs: number): Leader {
+  return { url: config.publicUrl ?? listening, keys: keysOf(config), sinceMs };
+}
+
+/** Short name of our keys. */
+function keysOf(config: ServerConfig): string {
+  return keyFingerprint(Buffer.from(loadBusKeys(config.dataDir).ordersPublic, "base64url"));
+}
+
+/** A coordinator that could not lead must not be found out when it has to. */
+async function checkStandby(config: ServerConfig, store: Store): Promise<Leader | undefined> {
+  const leader = await findLeader(store);
+  const who = leader === undefined ? "another coordinator" : `the coordinator ${leader.url}`;
+  if (config.natsUrl === undefined) {
+    const why = "this one would bring a bus of its own, where no agent is";
+    throw new Fleet2banError("unavailable", `${who} leads this database, and ${why}; give both the same --nats-url`);
+  }
+  if (leader !== undefined && leader.keys !== keysOf(config)) {
+    const remedy = "copy that folder from the other one before the first start";
+    throw new Fleet2banError(
+      "invalid",
+      `${config.dataDir}/keys: not the keys of ${who}, so agents would not obey; ${remedy}`,
+    );
+  }
+  return leader;
 }
 
 function canonicalNet(text: string): string {

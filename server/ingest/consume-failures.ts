@@ -6,7 +6,7 @@ import { subjects } from "../../shared/subjects.ts";
 import type { Events } from "../events.ts";
 import { ReplacedError } from "../store/fence.ts";
 import { type AcknowledgedBatch, type ArrivedBatch, commitBatches } from "./commit-batches.ts";
-import type { JudgeWriter } from "./judge-writer.ts";
+import type { FaultPoint, JudgeWriter } from "./judge-writer.ts";
 
 /** Batches of one transaction: more only makes each agent wait longer for its acknowledgement. */
 const batchesMax = 500;
@@ -28,6 +28,7 @@ export type IngestParts = Readonly<{
   events: Events;
   /** Another coordinator writes now; this one must end. */
   replaced: (error: ReplacedError) => void;
+  fault?: ((point: FaultPoint) => void) | undefined;
 }>;
 
 /**
@@ -111,7 +112,7 @@ async function commitUntilDone(parts: IngestParts, arrivals: readonly Arrival[],
 }
 
 async function commitAndAcknowledge(
-  { source, writer, events }: IngestParts,
+  { source, writer, events, fault }: IngestParts,
   arrivals: readonly Arrival[],
 ): Promise<void> {
   const result = await commitBatches(
@@ -119,6 +120,7 @@ async function commitAndAcknowledge(
     arrivals.map(({ arrived }) => arrived),
   );
   for (const { raw } of arrivals) raw.ack();
+  fault?.("forgotten");
   for (const { host, epoch, sequence } of lastOf(result.acknowledge)) {
     source.publish(subjects.down(host, "ack"), encodeMessage({ epoch, sequence }));
   }

@@ -13,8 +13,11 @@ import { currentPolicy } from "../store/policies.ts";
 import type { Sql } from "../store/sql.ts";
 import { type Step, writeDecisions } from "./write-decisions.ts";
 
-/** Where a test may pull the plug. After `committed` the database has everything and nobody has been told. */
-export type FaultPoint = "begun" | "worked" | "written" | "committed";
+/**
+ * Where a test may pull the plug. After `committed` the database has everything and nobody has been told; after
+ * `forgotten` the bus has been told and no agent.
+ */
+export type FaultPoint = "begun" | "worked" | "written" | "committed" | "forgotten";
 
 export type JudgeWriterOptions = Readonly<{
   store: Store;

@@ -2,14 +2,22 @@ import { type ScheduledTask, schedule, setLogger } from "node-cron";
 import type { JudgeWriter } from "../ingest/judge-writer.ts";
 import { tick } from "../ingest/tick.ts";
 import type { Logger } from "../logger.ts";
+import { ReplacedError } from "../store/fence.ts";
 import type { Sql } from "../store/sql.ts";
 import { prune } from "./prune.ts";
 
-export type JobsOptions = Readonly<{ writer: JudgeWriter; sql: Sql; now: () => number; log: Logger }>;
+export type JobsOptions = Readonly<{
+  writer: JudgeWriter;
+  sql: Sql;
+  now: () => number;
+  log: Logger;
+  /** Another coordinator writes now; this one must end. */
+  replaced?: (error: ReplacedError) => void;
+}>;
 type Job = Readonly<{ name: string; when: string; run: (nowMs: number) => Promise<unknown> }>;
 
 /** Everything that happens by the clock, and when. A job that is still running when it is due again is left alone. */
-export function startJobs({ writer, sql, now, log }: JobsOptions): AsyncDisposable {
+export function startJobs({ writer, sql, now, log, replaced }: JobsOptions): AsyncDisposable {
   const jobs: readonly Job[] = [
     { name: "expire", when: "* * * * * *", run: () => tick(writer) },
     // At night, and not on the full hour, when everybody's jobs run.
@@ -21,7 +29,7 @@ export function startJobs({ writer, sql, now, log }: JobsOptions): AsyncDisposab
   ];
   setLogger(quietLogger(log));
   const running = new Set<Promise<void>>();
-  const tasks = jobs.map((job) => scheduleJob(job, now, log, running));
+  const tasks = jobs.map((job) => scheduleJob(job, now, log, running, replaced));
   return {
     [Symbol.asyncDispose]: async () => {
       for (const task of tasks) await task.destroy();
@@ -36,6 +44,7 @@ function scheduleJob(
   now: () => number,
   log: Logger,
   running: Set<Promise<void>>,
+  replaced: JobsOptions["replaced"],
 ): ScheduledTask {
   let isFailing = false;
   const attempt = async (): Promise<void> => {
@@ -44,6 +53,7 @@ function scheduleJob(
       if (isFailing) log.info({ job: name }, "a job works again");
       isFailing = false;
     } catch (error) {
+      if (error instanceof ReplacedError) replaced?.(error);
       // Once per failure, not once per second.
       if (!isFailing) log.error({ err: error, job: name }, "a job failed, it is tried again when it is next due");
       isFailing = true;

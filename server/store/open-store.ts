@@ -16,6 +16,11 @@ const connectionsMax = 10;
 const connectMs = 5_000;
 /** A statement that runs longer hangs on a lock or a missing index; ingest waits behind it. */
 const statementMs = 60_000;
+/**
+ * A coordinator that is frozen in the middle of a transaction holds what its successor waits for: the database then ends
+ * it. Longer than rebuilding the judgement of a million failures takes, which happens inside one.
+ */
+const idleInTransactionMs = 30_000;
 const retryMs = 250;
 /** Two coordinators that start at once must not both migrate; any number that nobody else in the database uses. */
 const migrationLock = 7_312_004_221;
@@ -50,6 +55,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     max: connectionsMax,
     connectionTimeoutMillis: connectMs,
     statement_timeout: statementMs,
+    idle_in_transaction_session_timeout: idleInTransactionMs,
     application_name: "fleet2ban",
     types: { getTypeParser },
   });

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { FaultPoint } from "../../../server/ingest/judge-writer.ts";
+import { openCoordinators } from "./coordinators.ts";
+
+/** `FLEET2BAN_CRASHES=200 npm test ingest/crash` for the long run. */
+const cycles = Number(process.env.FLEET2BAN_CRASHES ?? 15);
+const points: readonly FaultPoint[] = ["begun", "worked", "written", "committed", "forgotten"];
+const cycleMs = 120_000;
+
+test(`a coordinator killed ${cycles} times, at every step of its transaction, counts and bans everything once`, {
+  timeout: cycles * cycleMs,
+}, async () => {
+  await using fleet = await openCoordinators(3);
+  let offenders = 0;
+  let isOver = false;
+  const send = async (): Promise<void> => {
+    while (!isOver) {
+      offenders += 1;
+      // Each in a network of its own, or the network would be banned for them.
+      const address = `2001:db8:${offenders.toString(16)}::1`;
+      const failure = { atMs: Date.now(), address, jail: "sshd", count: 1 };
+      // One failure on each of three hosts: the ban needs all three, by whichever coordinator each is counted.
+      await Promise.all(fleet.hosts.map((host) => host.send([failure, { ...failure, address: "192.0.2.1" }])));
+    }
+  };
+  const sending = send();
+  for (let cycle = 0; cycle < cycles; cycle += 1) {
+    const point = points[cycle % points.length] ?? "begun";
+    // Every other round later in its life, after batches that went well.
+    const times = 1 + (Math.floor(cycle / points.length) % 3) * 2;
+    const doomed = await fleet.start(`${point}:${times}`);
+    assert.equal(await doomed.ended, "SIGKILL", doomed.stderr());
+    assert.deepEqual(await fleet.disorder(), [], `after ${point} number ${times}`);
+  }
+  await fleet.start();
+  isOver = true;
+  await sending;
+  assert.deepEqual([await fleet.miscounted(), await fleet.disorder()], [[], []]);
+  const banned = await fleet.store.rows("select net from bans where reason = 'jail sshd'");
+  // Each of them, and the one that never stops.
+  assert.equal(banned.length, offenders + 1);
+});
