@@ -40,6 +40,12 @@ const ServerYaml = z.strictObject({
     .default("auto"),
   /** Where the managed nats-server also takes agents over WebSocket, for networks that let only 443 out. */
   natsWebsocket: hostPort.optional(),
+  /** A public page on which anybody may see whether and why his address is banned. */
+  selfCheck: z.boolean().default(true),
+  /** Whom that page tells to ask. */
+  selfCheckContact: z.string().max(200).default("the operator of the server you wanted to reach"),
+  /** A proxy before us says in X-Forwarded-For who the visitor is. Never without one: visitors would say it. */
+  behindProxy: z.boolean().default(false),
   /** What enrolment tokens tell agents to connect to, several with commas; absent: the listening address. */
   natsPublicUrl: z.string().optional(),
   /**

@@ -72,7 +72,7 @@ export async function run(config: ServerConfig, deps: Deps): Promise<Coordinator
   const seat = opened.use(openSeat({ url: databaseUrl, partition: partitionDefault, log, lost: failed.reject }));
   const front = opened.use(openFront(config.http));
   const events = createEvents(log);
-  const surface = (desk: Desk) => surfaceOf(desk, events, now);
+  const surface = (desk: Desk) => surfaceOf(config, desk, events, now);
   const leading = opened.use(new AsyncDisposableStack());
   const parts = { config, store, events, failed: failed.reject, ...deps };
   if (await seat.tryTake()) {
@@ -136,7 +136,7 @@ async function lead({ config, store, events, failed, now, log, fault }: LeadPart
   opened.use(startJobs({ writer, sql: store, now, log, replaced: failed }));
 
   const desk = openDesk({
-    ...{ version, store, writer, directory, hostActs, now },
+    ...{ version, store, writer, directory, hostActs, now, events },
     get orderEpoch() {
       return orders.epoch;
     },
@@ -200,9 +200,14 @@ async function busHealth(bus: Bus): Promise<string> {
 }
 
 /** API, dashboard and metrics. */
-function surfaceOf(desk: Desk, events: Events, now: () => number): Surface {
+function surfaceOf(config: ServerConfig, desk: Desk, events: Events, now: () => number): Surface {
   const api = createApp(desk, events.log, () => events.registry.metrics());
-  return new Hono().route("/", createDashboard(desk, now)).mount("/", api.fetch);
+  const dashboard = createDashboard(desk, now, {
+    selfCheck: config.selfCheck ? { contact: config.selfCheckContact } : null,
+    isBehindProxy: config.behindProxy,
+    report: (error) => events.log.error({ err: error, event: "page_failed" }, "a page failed"),
+  });
+  return new Hono().route("/", dashboard).mount("/", api.fetch);
 }
 
 function leaderOf(config: ServerConfig, listening: string, sinceMs: number): Leader {
