@@ -18,7 +18,16 @@ export type Sql = Readonly<{
 
 /** Classes 08 (connection), 57P (shutdown), 53 (resources). Source: PostgreSQL manual, appendix A. */
 const downStates = /^(08|57P|53)/;
-const downErrors = new Set(["ECONNREFUSED", "ECONNRESET", "ENOENT", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"]);
+const downErrors = new Set([
+  "EPIPE",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOENT",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+]);
 
 /** Whether the database is away (and will be back), rather than our statement wrong. drizzle wraps errors of pg. */
 export function isDown(error: unknown): boolean {
