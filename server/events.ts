@@ -144,6 +144,7 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
     },
     refused(reason: string, fields: object): void {
       refusals.inc({ reason });
+      if (reason === "bad_batch" || reason === "failed_batch") reports.inc({ result: "refused" });
       log.warn({ ...fields, reason, event: "refused" }, "refused a message");
       if (reason !== "quarantined") return;
       const { tenant = "", host = "", why = "" } = fields as Readonly<Record<string, unknown>>;
