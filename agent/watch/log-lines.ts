@@ -1,6 +1,6 @@
 import { createLogFilters, type LogFilters } from "../filters/filter-log.ts";
 import type { LineClock } from "../filters/found-failure.ts";
-import type { Trouble } from "../filters/watchdog.ts";
+import type { TimeLimits, Trouble } from "../filters/watchdog.ts";
 import type { JailFailure } from "./delivery.ts";
 import type { WatchedJail } from "./watched-jail.ts";
 
@@ -13,12 +13,13 @@ type Group = Readonly<{ filters: LogFilters; jails: ReadonlyMap<WatchedJail["fil
  */
 export class LogLines {
   readonly #jails: readonly WatchedJail[];
-  readonly #report: (trouble: Trouble) => void;
+  readonly #options: Readonly<{ report: (trouble: Trouble) => void; limits?: TimeLimits }>;
   readonly #groups = new Map<string, readonly Group[]>();
 
-  constructor(jails: readonly WatchedJail[], report: (trouble: Trouble) => void) {
+  /** @param limits  of the watchdog; tests want shorter ones */
+  constructor(jails: readonly WatchedJail[], report: (trouble: Trouble) => void, limits?: TimeLimits) {
     this.#jails = jails;
-    this.#report = report;
+    this.#options = limits === undefined ? { report } : { report, limits };
   }
 
   /** In the order of the log, as each jail sees it. */
@@ -43,7 +44,7 @@ export class LogLines {
     const groups = [...byEncoding].map(([encoding, jails]): Group => {
       const filters = createLogFilters(
         jails.map(({ filter }) => filter),
-        { report: this.#report, encoding },
+        { ...this.#options, encoding },
       );
       return { filters, jails: new Map(jails.map((watched) => [watched.filter, watched])) };
     });
