@@ -1,3 +1,4 @@
+import { writeAudit } from "./ingest/act.ts";
 import { addTenant } from "./ingest/admin-acts.ts";
 import type { JudgeWriter } from "./ingest/judge-writer.ts";
 import type { Store } from "./store/open-store.ts";
@@ -18,5 +19,10 @@ export async function firstStart(store: Store, writer: JudgeWriter, nowMs: numbe
   }
   if ((await countApiTokens(store)) > 0) return undefined;
   const admin = { name: "first admin", role: "admin", tenant: null, createdMs: nowMs, untilMs: null } as const;
-  return (await insertApiToken(store, admin)).token;
+  return await store.transaction(async (sql) => {
+    const { id, token } = await insertApiToken(sql, admin);
+    const act = { by: "first start", note: null };
+    await writeAudit({ sql, nowMs }, act, "add token", admin.name, { tenant: null, after: { id, role: admin.role } });
+    return token;
+  });
 }

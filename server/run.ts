@@ -177,8 +177,16 @@ function openPublisher(
 }
 
 /** After the commit: the orders to the agents, the decisions to log and metrics. */
-function tell({ orders, decisions }: Commit, publisher: Publisher, directory: HostDirectory, events: Events): void {
-  for (const stretch of orders) publisher.publish(stretch.scope, stretch);
+function tell(
+  { atMs: committedMs, orders, decisions }: Commit,
+  publisher: Publisher,
+  directory: HostDirectory,
+  events: Events,
+): void {
+  for (const stretch of orders) {
+    publisher.publish(stretch.scope, stretch);
+    events.latency.ordered(stretch, committedMs);
+  }
   for (const decision of decisions) {
     const { net, atMs } = "net" in decision ? decision : { net: "", atMs: decision.atMs };
     if (decision.kind === "ban") {

@@ -40,6 +40,7 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
       }
       const report = decodeMessage(StatusReport, payload, `status of ${host}`);
       parts.directory.setConnected(host, true);
+      parts.events.latency.reported(host, report.scopes, parts.now());
       const problems = [...parts.notice(host, report), ...report.problems];
       pending.set(host, toRecord(host, known.tenant, { ...report, problems }, parts.now()));
       for (const refused of report.refused) parts.events.refused("order_refused_by_host", { host, ...refused });
