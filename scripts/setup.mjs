@@ -12,11 +12,13 @@ const needs = {
     ["nats-server", "nats-server"],
     ["nft", "nftables"],
     ["ip", "iproute2"],
+    ["openssl", "openssl"],
   ],
   test: [
     ["nats-server", "nats-server"],
     ["nft", "nftables"],
     ["ip", "iproute2"],
+    ["openssl", "openssl"],
     ["conntrack", "conntrack"],
     ["ipset", "ipset"],
     ["iptables", "iptables"],
