@@ -13,7 +13,7 @@ export type HostStanding = Readonly<{ host: string; tenant: string; state: HostS
 
 export async function hostStandings(sql: Sql, names: readonly string[]): Promise<Map<string, HostStanding>> {
   const rows = await sql.rows<HostStanding>(
-    "select host, tenant, state, contribute from hosts where host = any($1)",
+    "select host, tenant, state, contribute from hosts join unnest($1::text[]) as wanted (host) using (host)",
     [names],
     "host-standings",
   );
