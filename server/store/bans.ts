@@ -139,9 +139,11 @@ export async function rememberedBans(sql: Sql, sinceMs: number): Promise<Remembe
   );
 }
 
-/** The highest id ever given: its row outlives every pruning, so that no id is given twice. */
+/** The highest id ever given: its row outlives every pruning, and erasing notes it down, so that no id is given twice. */
 export async function lastBanId(sql: Sql): Promise<number> {
-  const [row] = await sql.rows<{ id: number | null }>("select max(id) as id from bans");
+  const [row] = await sql.rows<{ id: number | null }>(
+    "select greatest((select max(id) from bans), (select value::text::bigint from meta where key = 'lastBanId')) as id",
+  );
   return row?.id ?? 0;
 }
 

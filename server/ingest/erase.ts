@@ -1,0 +1,30 @@
+import { listBans } from "../store/ban-lists.ts";
+import { hostsBanning } from "../store/local-bans.ts";
+import { type Erased, eraseAbout } from "../store/privacy.ts";
+import { type Act, canonical, writeAudit } from "./act.ts";
+import type { JudgeWriter } from "./judge-writer.ts";
+
+/** Standing bans inside one net; more would be a network nobody asks to have erased. */
+const bansMax = 10_000;
+
+/**
+ * Erases what is kept about a net (see `eraseAbout`): its bans are lifted everywhere, also the hosts' own, its records
+ * go, and the judgement is built anew without them. The audit log says that it was done and how much went, not to whom.
+ */
+export async function eraseNet(writer: JudgeWriter, act: Act, text: string): Promise<Erased> {
+  const net = canonical(text);
+  const { result } = await writer.turn(act, async (turn) => {
+    const standing = await listBans(turn.sql, { active: true, net }, bansMax);
+    for (const ban of standing) {
+      turn.apply({ kind: "unban", net: ban.net, scope: ban.scope, reason: "admin", id: ban.id });
+    }
+    for (const host of await hostsBanning(turn.sql, net, turn.nowMs, null)) {
+      turn.order(`host:${host}`, { kind: "unban", id: 0, net, reason: "admin" });
+    }
+    const erased = await eraseAbout(turn.sql, net);
+    await writeAudit(turn, act, "erase", "an address", { tenant: null, after: erased });
+    turn.renew();
+    return erased;
+  });
+  return result;
+}
