@@ -104,11 +104,16 @@ function sqlOn(client: pg.Pool | pg.PoolClient): Sql {
 
 async function copyOnItsOwn(pool: pg.Pool, text: string, data: Buffer): Promise<void> {
   const client = await pool.connect();
+  // A connection that dies while we write to it says so here as well; the copy fails and is handled there.
+  const ignore = (): void => undefined;
+  client.on("error", ignore);
   let broken = true;
   try {
     await copyIn(client, text, data);
     broken = false;
   } finally {
+    // A broken one is thrown away and may still complain.
+    if (!broken) client.off("error", ignore);
     client.release(broken);
   }
 }
@@ -135,7 +140,7 @@ async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): 
     });
     throw storeError(error);
   } finally {
-    client.off("error", ignore);
+    if (broken === undefined) client.off("error", ignore);
     client.release(broken);
   }
 }
