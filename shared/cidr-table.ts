@@ -67,8 +67,9 @@ export class CidrTable<T> {
   /** Whether some entry covers `net` whole. */
   covers(net: Net): boolean {
     // Not by `covering`: this is asked for every failure, and a generator costs more than the look-ups.
-    for (const [prefix, table] of this.#tables[net.family]) {
-      if (prefix <= net.prefix && table.has(keyOf(widen(net, prefix)))) return true;
+    const lengths = this.#tables[net.family];
+    for (const prefix of lengths.keys()) {
+      if (prefix <= net.prefix && lengths.get(prefix)?.has(keyOf(widen(net, prefix)))) return true;
     }
     return false;
   }

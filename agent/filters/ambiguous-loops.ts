@@ -171,13 +171,13 @@ const classesBeyond = { d: false, D: true, s: false, S: true, w: true, W: true }
 const classes = { d: /\d/, D: /\D/, s: /[\t-\r\x1c-\x20]/, S: /[^\t-\r\x1c-\x20]/, w: /\w/, W: /\W/ } as const;
 
 function charactersOf(items: readonly SetItem[], negated: boolean, ignoreCase: boolean): bigint {
-  let characters = 0n;
-  for (let code = 0; code <= beyondAscii; code += 1) {
+  let bits = "";
+  for (let code = beyondAscii; code >= 0; code -= 1) {
     const isIn = items.some((item) => holds(item, code, ignoreCase));
     // A negated set leaves out some characters beyond ASCII, hardly all.
-    if (isIn !== negated || (code === beyondAscii && negated)) characters |= 1n << BigInt(code);
+    bits += isIn !== negated || (code === beyondAscii && negated) ? "1" : "0";
   }
-  return characters;
+  return BigInt(`0b${bits}`);
 }
 
 function holds(item: SetItem, code: number, ignoreCase: boolean): boolean {

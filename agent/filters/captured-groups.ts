@@ -1,4 +1,4 @@
-import { type AskedGroups, addGroups, type FilterRegex } from "./filter-regex.ts";
+import { addGroups, type FilterRegex } from "./filter-regex.ts";
 
 /** Lines of one connection whose matches are kept apart; older ones are added up, so that a long connection stays small. */
 const chainLengthMax = 8;
@@ -35,14 +35,15 @@ export class CapturedGroups implements ReadonlyMap<string, string> {
     this.#ascii = ascii;
     this.#older = older;
     this.#chainLength = older === null ? 1 : older.#chainLength + 1;
+    const { asked } = regex;
     const own = regex.alternatives.length === 0 ? null : ownGroups(regex, match);
-    this.fid = own === null ? textOf(match, regex.asked, "fid") : own.get("fid");
-    this.ip4 = own === null ? textOf(match, regex.asked, "ip4") : own.get("ip4");
-    this.ip6 = own === null ? textOf(match, regex.asked, "ip6") : own.get("ip6");
-    this.dns = own === null ? textOf(match, regex.asked, "dns") : own.get("dns");
-    this.cidr = own === null ? textOf(match, regex.asked, "cidr") : own.get("cidr");
-    this.user = own === null ? textOf(match, regex.asked, "user") : own.get("user");
-    this.mlfid = textOf(match, regex.asked, "mlfid") ?? older?.mlfid;
+    this.fid = own === null ? textOf(match, asked.fid) : own.get("fid");
+    this.ip4 = own === null ? textOf(match, asked.ip4) : own.get("ip4");
+    this.ip6 = own === null ? textOf(match, asked.ip6) : own.get("ip6");
+    this.dns = own === null ? textOf(match, asked.dns) : own.get("dns");
+    this.cidr = own === null ? textOf(match, asked.cidr) : own.get("cidr");
+    this.user = own === null ? textOf(match, asked.user) : own.get("user");
+    this.mlfid = textOf(match, asked.mlfid) ?? older?.mlfid;
     if (older !== null) this.#inherit(older);
   }
 
@@ -111,8 +112,7 @@ export class CapturedGroups implements ReadonlyMap<string, string> {
   }
 }
 
-function textOf(match: RegExpExecArray, asked: AskedGroups, name: keyof AskedGroups): string | undefined {
-  const number = asked[name];
+function textOf(match: RegExpExecArray, number: number): string | undefined {
   return number < 0 ? undefined : match[number];
 }
 

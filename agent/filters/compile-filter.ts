@@ -1,16 +1,11 @@
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import { createDateDetector } from "../dates/date-detector.ts";
 import type { FilterSettings, UseDns } from "../settings/jail-settings.ts";
-import { hasAmbiguousLoop } from "./ambiguous-loops.ts";
 import { filterLiterals } from "./filter-literals.ts";
 import { compileFilterRegex, type FilterRegex, requireIdentity } from "./filter-regex.ts";
 import { LineDates } from "./line-date.ts";
 import { Filter } from "./match-line.ts";
 import { compilePython, type PythonRegex } from "./python-regex.ts";
-
-const ambiguous =
-  "a loop in it can go round the same text in two ways, so that some lines take for ever; " +
-  "the watchdog stops those, but better give the parts of the loop different beginnings";
 
 export type FilterOptions = Readonly<{
   useDns: UseDns;
@@ -101,7 +96,6 @@ function compileRegexes(settings: FilterSettings, useDns: UseDns) {
   const ignoreRegexes = compileAll(settings.ignoreRegex, "ignoreregex", (text, place) => compile(text, place));
   for (const each of [...(prefRegex === null ? [] : [prefRegex]), ...failRegexes, ...ignoreRegexes]) {
     warnings.push(...each.regex.warnings.map((warning) => `${each.place}: ${warning}`));
-    if (hasAmbiguousLoop(each.regex.tree.root)) warnings.push(`${each.place}: ${ambiguous}`);
   }
   return { prefRegex, failRegexes, ignoreRegexes, warnings, made };
 }

@@ -18,11 +18,19 @@ export function filterLiterals(parts: {
 }): readonly Literal[] | null {
   const { settings, prefRegex, failRegexes } = parts;
   if (settings.maxLines > 1) return null;
-  const splitAt = splitsOf(settings);
-  if (splitAt === null) return null;
+  const atDate = splitsOf(settings);
+  if (atDate === null) return null;
+  // A folded line has other words between `program: ` and its message.
+  const splitAt: SplitAt = (text, at) => atDate(text, at) || text.endsWith(": ", at);
   const ofFailRegexes = unionOf(failRegexes.map((each) => requiredLiterals(each.regex.tree.root, splitAt)));
-  if (ofFailRegexes !== null) return ofFailRegexes;
-  return prefRegex === null ? null : unionOf([requiredLiterals(prefRegex.regex.tree.root, splitAt)]);
+  const ofPrefRegex = prefRegex === null ? null : unionOf([requiredLiterals(prefRegex.regex.tree.root, splitAt)]);
+  if (ofFailRegexes === null || ofPrefRegex === null) return ofFailRegexes ?? ofPrefRegex;
+  // Both are needed: what is longer stands in fewer lines.
+  return shortest(ofPrefRegex) > shortest(ofFailRegexes) ? ofPrefRegex : ofFailRegexes;
+}
+
+function shortest(literals: readonly Literal[]): number {
+  return Math.min(...literals.map(({ text }) => text.length));
 }
 
 type SplitAt = (text: string, at: number) => boolean;

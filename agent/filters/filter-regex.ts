@@ -23,7 +23,7 @@ export type FilterRegex = {
 };
 
 const askedNames = ["fid", "ip4", "ip6", "dns", "cidr", "user", "mlfid"] as const;
-export type AskedGroups = Readonly<Record<(typeof askedNames)[number], number>>;
+type AskedGroups = Readonly<Record<(typeof askedNames)[number], number>>;
 
 /** Groups of which a failregex needs one, or no failure could be attributed. */
 const identityGroups = ["fid", "ip4", "ip6", "dns", "mlfid"];

@@ -27,7 +27,7 @@ export function createGate(literals: readonly (readonly Literal[] | null)[]): Ga
     return { next: (chunk, from) => nextLine(chunk, from, always, expression, masks) };
   // With one filter it is enough to know where; `test` makes no array of what it found.
   if (literals.length === 1) return { next: (chunk, from) => nextHitOfOne(chunk, from, expression) };
-  return { next: (chunk, from) => nextHit(chunk, from, expression, allFilters, masks) };
+  return new ManyGate(expression, allFilters, masks);
 }
 
 function nextHitOfOne(chunk: string, from: number, expression: RegExp): GateHit | undefined {
@@ -38,27 +38,44 @@ function nextHitOfOne(chunk: string, from: number, expression: RegExp): GateHit 
   return { start: chunk.lastIndexOf("\n", at) + 1, end: endOfLine(chunk, at), filters: 1 };
 }
 
-function nextHit(
-  chunk: string,
-  from: number,
-  expression: RegExp,
-  allFilters: number,
-  masks: ReadonlyMap<string, number>,
-): GateHit | undefined {
-  if (from >= chunk.length) return undefined;
-  expression.lastIndex = from;
-  const first = expression.exec(chunk);
-  if (first === null) return undefined;
-  const start = chunk.lastIndexOf("\n", first.index) + 1;
-  const end = endOfLine(chunk, first.index);
-  // The other filters whose literals stand in the rest of the line.
-  let filters = 0;
-  for (let found: RegExpExecArray | null = first; found !== null && found.index < end; found = expression.exec(chunk)) {
-    filters |= masks.get(found[0].toLowerCase()) ?? allFilters;
-    if (filters === allFilters) break;
-    expression.lastIndex = found.index + 1;
+class ManyGate implements Gate {
+  readonly #expression: RegExp;
+  readonly #allFilters: number;
+  readonly #masks: ReadonlyMap<string, number>;
+  /** The first text found behind the last line: what the next call would search for again. */
+  #ahead: Readonly<{ chunk: string; from: number; found: RegExpExecArray }> | undefined;
+
+  constructor(expression: RegExp, allFilters: number, masks: ReadonlyMap<string, number>) {
+    this.#expression = expression;
+    this.#allFilters = allFilters;
+    this.#masks = masks;
   }
-  return { start, end, filters };
+
+  next(chunk: string, from: number): GateHit | undefined {
+    const first = this.#first(chunk, from);
+    this.#ahead = undefined;
+    if (first === null) return undefined;
+    const start = chunk.lastIndexOf("\n", first.index) + 1;
+    const end = endOfLine(chunk, first.index);
+    // The other filters whose literals stand in the rest of the line.
+    let filters = 0;
+    let found: RegExpExecArray | null = first;
+    while (found !== null && found.index < end && filters !== this.#allFilters) {
+      filters |= this.#masks.get(found[0].toLowerCase()) ?? this.#allFilters;
+      this.#expression.lastIndex = found.index + 1;
+      found = this.#expression.exec(chunk);
+    }
+    if (found !== null && found.index >= end) this.#ahead = { chunk, from: end + 1, found };
+    return { start, end, filters };
+  }
+
+  #first(chunk: string, from: number): RegExpExecArray | null {
+    if (from >= chunk.length) return null;
+    const ahead = this.#ahead;
+    if (ahead !== undefined && ahead.from === from && ahead.chunk === chunk) return ahead.found;
+    this.#expression.lastIndex = from;
+    return this.#expression.exec(chunk);
+  }
 }
 
 /** The next line that is not empty: some filter must see them all. */

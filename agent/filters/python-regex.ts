@@ -1,10 +1,15 @@
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { PreparedRegex } from "../settings/jail-settings.ts";
+import { hasAmbiguousLoop } from "./ambiguous-loops.ts";
 import { type EmittedRegex, emitJavaScript } from "./emit-javascript.ts";
 import { asciiCount, firstCharacters } from "./first-characters.ts";
 import { analyseGroups } from "./group-analysis.ts";
 import { parsePythonRegex } from "./python-regex-parser.ts";
 import type { RegexTree } from "./python-regex-tree.ts";
+
+const ambiguous =
+  "a loop in it can go round the same text in two ways, so that some lines take for ever; " +
+  "the watchdog stops those, but better give the parts of the loop different beginnings";
 
 /**
  * One Python regex, ready to search. Two compiled forms: the short one for ASCII texts, and one with Python's Unicode
@@ -13,7 +18,7 @@ import type { RegexTree } from "./python-regex-tree.ts";
 export class PythonRegex {
   /** Capture number of each named group; the same in both forms. */
   readonly groups: ReadonlyMap<string, number>;
-  /** Where the translation is known to differ from Python, in a sentence each. */
+  /** Where the translation is known to differ from Python, or takes too long on some lines, in a sentence each. */
   readonly warnings: readonly string[];
   /** The ASCII characters a match can begin with, by code; null = any. */
   readonly firstCharacters: Uint8Array | null;
@@ -41,9 +46,10 @@ export class PythonRegex {
     this.#asciiForm = emitted;
     this.#ascii = compile(emitted);
     this.firstCharacters = firstCharacters(tree.root);
-    this.warnings = analyseGroups(tree).forgetful.map(
+    const forgetful = analyseGroups(tree).forgetful.map(
       (name) => `group "${name}" stands inside a repetition: only text of the last round is kept`,
     );
+    this.warnings = hasAmbiguousLoop(tree.root) ? [...forgetful, ambiguous] : forgetful;
     // The Unicode form is checked now, so that a regex fails when the jail starts and not when the first ö is logged.
     emitJavaScript(tree, true);
   }

@@ -17,6 +17,8 @@ export type Tally = {
 
 /** Ids one jail counts at a time: a wide attack must not take the host's memory. Beyond it the oldest id is forgotten. */
 const talliesMax = 100_000;
+/** So many removed ids are worth a new Map, if the old one holds no more than that. */
+const removedMin = 1000;
 /** Of one kept line: evidence for a person. */
 const lineLengthMax = 1024;
 /** Of all kept lines of one jail. Beyond it failures are counted without their lines: evidence may go, counts may not. */
@@ -28,7 +30,8 @@ const keptCharactersMax = 4_000_000;
  */
 export class FailureCounter {
   readonly #settings: CountSettings;
-  readonly #tallies = new Map<string, Tally>();
+  #tallies = new Map<string, Tally>();
+  #removed = 0;
   #keptCharacters = 0;
 
   constructor(settings: CountSettings) {
@@ -87,6 +90,11 @@ export class FailureCounter {
   #remove(tally: Tally): void {
     this.#tallies.delete(tally.id);
     this.#keptCharacters -= lengthOf(tally.lines);
+    // A Map that goes on changing keeps what was in it from the garbage collector (see `Connections`): begin anew.
+    this.#removed += 1;
+    if (this.#removed < Math.max(removedMin, this.#tallies.size)) return;
+    this.#removed = 0;
+    this.#tallies = new Map(this.#tallies);
   }
 
   #keepLines(tally: Tally, lines: readonly string[]): void {

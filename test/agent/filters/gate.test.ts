@@ -50,9 +50,22 @@ for (const [rule, regex, literals] of [
 }
 
 test("text on both sides of a date that is cut out is not joined", () => {
-  const filter = filterOf({ failRegex: ["^\\[\\] \\[x\\]: bad <ADDR>"] });
+  const filter = filterOf({ failRegex: ["^\\[\\] \\[x\\]; bad <ADDR>"] });
   assert.deepEqual(filter.literals, [{ text: " bad ", ignoreCase: false }]);
-  assert.equal(candidatesOf([filter], `[${noon}] [x]: bad 192.0.2.1\n`).length, 1);
+  assert.equal(candidatesOf([filter], `[${noon}] [x]; bad 192.0.2.1\n`).length, 1);
+});
+
+test("text that a folded line holds apart is not joined", () => {
+  const filter = filterOf({ failRegex: ["^ \\S+ prog: bad thing <ADDR>$"] });
+  const folded = `${noon} h prog: message repeated 3 times: [ bad thing 192.0.2.1]`;
+  assert.equal(filter.match(folded, clockAt(noonMs)).kind, "failure");
+  assert.equal(candidatesOf([filter], `${folded}\n`).length, 1);
+});
+
+test("the prefregex finds fewer lines where its words are longer", () => {
+  const failRegex = ["^from <ADDR>$"];
+  const filter = filterOf({ prefRegex: "^ \\S+ postfix/smtpd: <F-CONTENT>.+</F-CONTENT>$", failRegex });
+  assert.deepEqual(filter.literals, [{ text: " postfix/smtpd:", ignoreCase: false }]);
 });
 
 test("a filter whose date has no word edges sees every line", () => {

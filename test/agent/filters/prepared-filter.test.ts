@@ -33,6 +33,25 @@ describe("a filter prepared beforehand", () => {
     });
   }
 
+  test("is run without another look at its Python", () => {
+    const ready = prepared(loadFilter(builtInConfigDir(), "sshd"));
+    const unreadable = (text: string) => `(${text}`;
+    const hidden: FilterSettings = {
+      ...ready,
+      prefRegex: ready.prefRegex === null ? null : unreadable(ready.prefRegex),
+      failRegex: ready.failRegex.map(unreadable),
+      ignoreRegex: ready.ignoreRegex.map(unreadable),
+      prepared: {
+        literals: ready.prepared?.literals ?? null,
+        regexes: (ready.prepared?.regexes ?? []).map((each) => ({ ...each, text: unreadable(each.text) })),
+      },
+    };
+    const filter = compileFilter(hidden, { useDns: "no", timezone: "UTC" });
+    assert.deepEqual(filter.warnings, []);
+    const line = "Aug 14 11:59:59 host sshd[1]: Failed password for root from 192.0.2.1 port 22 ssh2";
+    assert.equal(filter.match(line, clock).kind, "failure");
+  });
+
   test("keeps apart what one text means in an ignoreregex and over several lines", () => {
     const text = "^<HOST> bad$";
     const settings = {
