@@ -20,6 +20,9 @@ export type Candidate = Readonly<{
 /** What splits lines is a byte, and the literals are ASCII, so chunks are searched as latin1 and only hits are decoded. */
 const beyondAscii = /[\x80-\xff]/;
 const carriageReturn = 13;
+const newline = 10;
+/** Bytes searched at once: a larger string would be none of the young objects, which cost nothing to let go of. */
+const pieceBytes = 65_536;
 
 type Group = Readonly<{ filters: readonly Filter[]; gate: Gate }>;
 
@@ -43,20 +46,23 @@ export class Scanner {
 
   /** @param chunk  whole lines; bytes, or the same bytes as a latin1 string */
   scan(chunk: Buffer | string, clock: LineClock): Candidates {
-    const ascii = typeof chunk !== "string" && isAscii(chunk);
-    const text = typeof chunk === "string" ? chunk : chunk.toString("latin1");
-    return new Candidates(text, ascii, clock, this.#groups, this.#decoder);
+    return new Candidates(chunk, clock, this.#groups, this.#decoder);
   }
 }
 
 /** The candidates of one chunk, one after the other. A call that was stopped half-way can be made again. */
 export class Candidates {
-  readonly #text: string;
+  readonly #chunk: Buffer | string;
   readonly #ascii: boolean;
+  /** The piece that is searched, and where in the chunk it begins and ends. */
+  #text = "";
+  #from = 0;
+  #to = 0;
   readonly #clock: LineClock;
   readonly #groups: readonly Group[];
   readonly #decoder: TextDecoder;
-  #group = 0;
+  /** Beyond the last group, so that the first piece is read first. */
+  #group = Number.POSITIVE_INFINITY;
   #hit: GateHit | undefined;
   /** Filters of the hit's line that are still to see it, as bits. */
   #left = 0;
@@ -65,9 +71,9 @@ export class Candidates {
   #ended = "";
   #asciiLine = true;
 
-  constructor(text: string, ascii: boolean, clock: LineClock, groups: readonly Group[], decoder: TextDecoder) {
-    this.#text = text;
-    this.#ascii = ascii;
+  constructor(chunk: Buffer | string, clock: LineClock, groups: readonly Group[], decoder: TextDecoder) {
+    this.#chunk = chunk;
+    this.#ascii = typeof chunk !== "string" && isAscii(chunk);
     this.#clock = clock;
     this.#groups = groups;
     this.#decoder = decoder;
@@ -76,7 +82,10 @@ export class Candidates {
   next(): Candidate | undefined {
     for (;;) {
       const group = this.#groups[this.#group];
-      if (group === undefined) return undefined;
+      if (group === undefined) {
+        if (!this.#nextPiece()) return undefined;
+        continue;
+      }
       if (this.#left === 0 && !this.#nextLine(group.gate)) {
         this.#group += 1;
         this.#hit = undefined;
@@ -86,9 +95,29 @@ export class Candidates {
       const filter = group.filters[31 - Math.clz32(this.#left & -this.#left)];
       this.#left &= this.#left - 1;
       if (filter === undefined) continue;
-      const start = this.#hit?.start ?? 0;
+      const start = this.#from + (this.#hit?.start ?? 0);
       return { filter, line: this.#line, ended: this.#ended, start, ascii: this.#asciiLine, clock: this.#clock };
     }
+  }
+
+  /** Whole lines, as many as a piece holds, or one that is longer. */
+  #nextPiece(): boolean {
+    const chunk = this.#chunk;
+    const from = this.#to;
+    if (from >= chunk.length || this.#groups.length === 0) return false;
+    let to = chunk.length;
+    if (typeof chunk !== "string" && to - from > pieceBytes) {
+      const before = chunk.lastIndexOf(newline, from + pieceBytes - 1);
+      const end = before >= from ? before : chunk.indexOf(newline, from);
+      if (end >= 0) to = end + 1;
+    }
+    const text = typeof chunk === "string" ? chunk : chunk.toString("latin1", from, to);
+    this.#text = text;
+    this.#from = from;
+    this.#to = to;
+    this.#hit = undefined;
+    this.#group = 0;
+    return true;
   }
 
   #nextLine(gate: Gate): boolean {

@@ -1,4 +1,5 @@
 import type { LogChunk } from "../logs/log-chunk.ts";
+import { chunkBytesMax } from "../logs/read-chunks.ts";
 
 /** A chunk so large is most often followed by another one at once; a smaller one ends what there is to read. */
 const gatheredFromBytes = 32_768;
@@ -9,7 +10,14 @@ const allBytesMax = 4 * 1_048_576;
 /** What nothing followed after all must not wait; longer than the rests of a log that is caught up with. */
 const waitMs = 50;
 
-type Gathered = { chunks: LogChunk[]; bytes: number; timer: NodeJS.Timeout };
+/** What a full buffer needs beyond the maximum: the chunk that fills it. */
+const bufferBytes = gatheredBytesMax + chunkBytesMax;
+/** Buffers wait here: made anew for every stretch, they would fill the memory until the next full collection. */
+const spareBuffers: Buffer[] = [];
+const spareBuffersMax = 2;
+
+/** `buffer` null: one chunk alone, in the tail's own buffer. */
+type Gathered = { first: LogChunk; last: LogChunk; bytes: number; buffer: Buffer | null; timer: NodeJS.Timeout };
 
 /** Puts the chunks of a log that come in quick succession together, in their order; a log that trickles does not wait. */
 export class ChunkGatherer {
@@ -29,15 +37,10 @@ export class ChunkGatherer {
   async add(chunk: LogChunk): Promise<void> {
     const { path, lines } = chunk;
     const known = this.#byPath.get(path);
-    if (known !== undefined && !isAlike(known.chunks[0], chunk)) void this.#flush(path);
-    if (lines.length < gatheredFromBytes) {
-      this.#keep(chunk, lines);
-      await this.#flush(path);
-      return;
-    }
-    // The tail uses its buffer again.
-    const gathered = this.#keep(chunk, Buffer.from(lines));
-    if (gathered.bytes >= gatheredBytesMax || this.#bytes >= allBytesMax) await this.#flush(path);
+    if (known !== undefined && !isAlike(known.first, chunk)) void this.#flush(path);
+    const gathered = this.#keep(chunk);
+    const isLast = lines.length < gatheredFromBytes;
+    if (isLast || gathered.bytes >= gatheredBytesMax || this.#bytes >= allBytesMax) await this.#flush(path);
   }
 
   /** Settled when everything gathered has been taken, also what came meanwhile. */
@@ -47,13 +50,18 @@ export class ChunkGatherer {
     }
   }
 
-  #keep(chunk: LogChunk, lines: Buffer): Gathered {
-    let gathered = this.#byPath.get(chunk.path);
+  #keep(chunk: LogChunk): Gathered {
+    const { path, lines } = chunk;
+    let gathered = this.#byPath.get(path);
     if (gathered === undefined) {
-      gathered = { chunks: [], bytes: 0, timer: setTimeout(() => void this.#flush(chunk.path), waitMs) };
-      this.#byPath.set(chunk.path, gathered);
+      // The tail uses its own buffer again when it is told to go on.
+      const buffer = lines.length < gatheredFromBytes ? null : takeBuffer();
+      const timer = setTimeout(() => void this.#flush(path), waitMs);
+      gathered = { first: chunk, last: chunk, bytes: 0, buffer, timer };
+      this.#byPath.set(path, gathered);
     }
-    gathered.chunks.push({ ...chunk, lines });
+    if (gathered.buffer !== null) lines.copy(gathered.buffer, gathered.bytes);
+    gathered.last = chunk;
     gathered.bytes += lines.length;
     this.#bytes += lines.length;
     return gathered;
@@ -62,15 +70,17 @@ export class ChunkGatherer {
   #flush(path: string): Promise<void> {
     const before = this.#running.get(path) ?? Promise.resolve();
     const gathered = this.#byPath.get(path);
-    const [first] = gathered?.chunks ?? [];
-    if (gathered === undefined || first === undefined) return before;
+    if (gathered === undefined) return before;
     clearTimeout(gathered.timer);
     this.#byPath.delete(path);
     this.#bytes -= gathered.bytes;
+    const { first, last, buffer, bytes } = gathered;
+    const lines = buffer === null ? first.lines : buffer.subarray(0, bytes);
     const running = before
-      .then(() => this.#take(merged(first, gathered.chunks)))
+      .then(() => this.#take({ ...last, previous: first.previous, lines }))
       .catch((error: unknown) => this.#onError(path, error))
       .finally(() => {
+        if (buffer !== null) giveBackBuffer(buffer);
         if (this.#running.get(path) === running) this.#running.delete(path);
       });
     this.#running.set(path, running);
@@ -78,13 +88,15 @@ export class ChunkGatherer {
   }
 }
 
-/** Lines that are judged in the same way: on the same clock, by the same jails. */
-function isAlike(one: LogChunk | undefined, other: LogChunk): boolean {
-  return one?.live === other.live && one.seen === other.seen && one.globs.join("\n") === other.globs.join("\n");
+function takeBuffer(): Buffer {
+  return spareBuffers.pop() ?? Buffer.allocUnsafeSlow(bufferBytes);
 }
 
-function merged(first: LogChunk, chunks: readonly LogChunk[]): LogChunk {
-  const last = chunks.at(-1) ?? first;
-  if (chunks.length === 1) return first;
-  return { ...last, previous: first.previous, lines: Buffer.concat(chunks.map(({ lines }) => lines)) };
+function giveBackBuffer(buffer: Buffer): void {
+  if (spareBuffers.length < spareBuffersMax) spareBuffers.push(buffer);
+}
+
+/** Lines that are judged in the same way: on the same clock, by the same jails. */
+function isAlike(one: LogChunk, other: LogChunk): boolean {
+  return one.live === other.live && one.seen === other.seen && one.globs.join("\n") === other.globs.join("\n");
 }
