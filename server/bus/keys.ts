@@ -3,6 +3,7 @@ import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { createAccount, createOperator, createUser, fromSeed, type KeyPair } from "@nats-io/nkeys";
 import { Fleet2banError } from "../../shared/errors.ts";
+import { base32Alphabet, signingKeyOf } from "../../shared/nkey-seed.ts";
 
 /** One NATS identity: `publicKey` names it everywhere, `signingKey` signs with node:crypto, 300 times faster than nkeys. */
 export type Nkey = Readonly<{ publicKey: string; seed: string; signingKey: KeyObject }>;
@@ -117,30 +118,6 @@ function readOrMake(file: string, make: () => string): string {
     rmSync(part, { force: true });
   }
   return readFileSync(file, "utf8");
-}
-
-/** The 32 secret bytes of a seed lie between a two-byte prefix and a two-byte checksum. Source: nkeys, `DecodeSeed`. */
-function signingKeyOf(seed: string): KeyObject {
-  const secret = base32Bytes(seed).subarray(2, 34);
-  const pkcs8Ed25519 = Buffer.from("302e020100300506032b657004220420", "hex");
-  return createPrivateKey({ key: Buffer.concat([pkcs8Ed25519, secret]), format: "der", type: "pkcs8" });
-}
-
-const base32Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-function base32Bytes(text: string): Buffer {
-  const bytes: number[] = [];
-  let bits = 0;
-  let value = 0;
-  for (const letter of text) {
-    value = ((value << 5) | base32Alphabet.indexOf(letter)) & 0xfff;
-    bits += 5;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes.push((value >>> bits) & 0xff);
-    }
-  }
-  return Buffer.from(bytes);
 }
 
 /** RFC 4648 without padding, as NATS writes JWT ids. */

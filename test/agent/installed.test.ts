@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { decodeEnrollmentToken } from "../../shared/enrollment.ts";
 import { buildBundle } from "../support/bundle.ts";
 import { writeFiles } from "../support/fail2ban-server.ts";
+import { openLiveFleet } from "../support/live-fleet.ts";
 import { runProgram, startProgram } from "../support/program.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -61,4 +63,23 @@ test("the installed agent runs a jail and ends in peace", async () => {
   assert.match(status.stdout, /jail {6}door: 1 banned/);
   agent.signal("SIGTERM");
   assert.equal(await agent.ended, 0, agent.stderr());
+});
+
+test("the installed agent joins a fleet over an encrypted line", { timeout: 120_000 }, async () => {
+  await using fleet = await openLiveFleet({ hosts: 0, namespaces: false, serverArgs: ["--nats-tls", "on"] });
+  const { token } = await fleet.api<{ token: string }>("POST", "/enrollment-tokens", { host: "web-1" });
+  assert.match(decodeEnrollmentToken(token).url, /^tls:/);
+  const joined = join(folder, "joined.yaml");
+  writeFileSync(
+    joined,
+    `stateDir: ${folder}/joined\ncredentials: ${folder}/credentials\nconfigDir: ${folder}\noverlayDir: ${folder}/none\nfirewall: observe\n`,
+  );
+  const enrolled = await runProgram(main, ["enroll", token, "--config", joined]);
+  assert.equal(enrolled.code, 0, enrolled.stderr);
+  await using agent = startProgram(main, ["run", "--config", joined]);
+  const inStep = async () => {
+    if (agent.ending() !== undefined) throw new Error(agent.stderr());
+    return (await runProgram(main, ["status", "--config", joined])).stdout.includes("connected, in step");
+  };
+  await waitFor(inStep, "the agent to be in step", 60_000);
 });
