@@ -160,7 +160,11 @@ export class OrderReceiver implements Disposable {
     this.#save(state, saved, orders);
     this.#noteUnusable(frame.scope, unusable, saved);
     if (saved !== "nothing") this.#report(frame.spreadMs * this.#parts.random());
-    if (ask === "now") this.#ask(0);
+    if (ask === "now") {
+      // It answers: the next part is not to wait as long as somebody who does not.
+      this.#askDelayMs = askAgainMs.first;
+      this.#ask(0);
+    }
     // A question is on its way already when a timer runs: it covers every scope.
     else if (ask === "soon" && this.#askTimer === undefined) this.#ask(frame.spreadMs * this.#parts.random());
     else if (this.inSync()) this.#stopAsking();
