@@ -17,16 +17,20 @@ export class HostDirectory {
   #hosts = new Map<string, KnownHost>();
   #byKey = new Map<string, string>();
   readonly #connected = new Set<string>();
+  /** Connected hosts by tenant; counted anew after a change, because ten thousand hosts ask in the same second. */
+  #counts: Map<string, number> | undefined;
 
   load(hosts: readonly KnownHost[]): void {
     this.#hosts = new Map(hosts.map((each) => [each.host, each]));
     this.#byKey = new Map(hosts.map((each) => [each.publicKey, each.host]));
     for (const host of this.#connected) if (!this.#hosts.has(host)) this.#connected.delete(host);
+    this.#counts = undefined;
   }
 
   put(host: KnownHost): void {
     this.#hosts.set(host.host, host);
     this.#byKey.set(host.publicKey, host.host);
+    this.#counts = undefined;
   }
 
   /** As a decision of the judgement or the reviewer of conduct says. */
@@ -50,8 +54,12 @@ export class HostDirectory {
   }
 
   setConnected(host: string, connected: boolean): void {
+    if (this.#connected.has(host) === connected) return;
     if (connected) this.#connected.add(host);
     else this.#connected.delete(host);
+    const tenant = this.#hosts.get(host)?.tenant;
+    if (this.#counts === undefined || tenant === undefined) return;
+    this.#counts.set(tenant, (this.#counts.get(tenant) ?? 0) + (connected ? 1 : -1));
   }
 
   isConnected(host: string): boolean {
@@ -61,6 +69,7 @@ export class HostDirectory {
   /** Nobody's connection is known any more: the bus itself went away. */
   forgetConnections(): void {
     this.#connected.clear();
+    this.#counts = undefined;
   }
 
   /** Connected hosts that hear this scope. */
@@ -68,9 +77,17 @@ export class HostDirectory {
     if (scope === "fleet") return this.#connected.size;
     const name = scope.slice(scope.indexOf(":") + 1);
     if (scope.startsWith("host:")) return this.#connected.has(name) ? 1 : 0;
-    let count = 0;
-    for (const host of this.#connected) if (this.#hosts.get(host)?.tenant === name) count += 1;
-    return count;
+    this.#counts ??= this.#countByTenant();
+    return this.#counts.get(name) ?? 0;
+  }
+
+  #countByTenant(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const host of this.#connected) {
+      const tenant = this.#hosts.get(host)?.tenant;
+      if (tenant !== undefined) counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
+    }
+    return counts;
   }
 
   /** `host:h1` as people write it: `host:a/h1`. */
