@@ -98,14 +98,15 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
 
   const build = async (): Promise<Bench> => {
     const nowMs = clock();
-    const [built, missed] = await store.transaction(async (sql) => {
-      // Waits for a transaction of ours whose connection was lost while it committed, then sees what became of it. As
-      // long as we hold it nothing the judge depends on can change.
+    const { policyVersion, policy, memory, missed } = await store.transaction(async (sql) => {
+      // Waits for a transaction of ours whose connection was lost while it committed, then sees what became of it.
       await checkFence(sql, partition, fence, true);
       const { version, policy } = await currentPolicy(sql);
-      const judge = createJudge(policy, { memory: await loadMemory(sql, policy, nowMs), nowMs });
-      return [{ judge, policyVersion: version }, await missedOrders(sql, told)];
+      const memory = await loadMemory(sql, policy, nowMs);
+      return { policyVersion: version, policy, memory, missed: await missedOrders(sql, told) };
     });
+    // After the transaction: nobody else writes, and the database must not wait for seconds of our work.
+    const built: Bench = { judge: createJudge(policy, { memory, nowMs }), policyVersion };
     if (missed.length > 0) tell({ atMs: nowMs, decisions: [], orders: missed });
     log.info({ ...built.judge.size(), policyVersion: built.policyVersion }, "built the judge from the database");
     return built;

@@ -1,7 +1,11 @@
 import { dayMs } from "../../shared/durations.ts";
 import type { RememberedFailure, Weight } from "../domain/judge.ts";
 import { copyFailures, encodeFailures } from "./copy-failures.ts";
+import { PackedFailures } from "./packed-failures.ts";
 import { only, type Sql } from "./sql.ts";
+
+/** Rows read at a time while the judge is rebuilt. */
+const fetchRows = 5_000;
 
 /** A failure as it is kept. `atMs` as it counted, never after `receivedMs` of its batch. */
 export type FailureRow = Readonly<{
@@ -53,13 +57,25 @@ function partitionName(startMs: number): string {
   return `failures_${new Date(startMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
 }
 
-/** What the judge needs back: failures that counted, dated at or after `sinceMs`. Arrival is never before the date. */
-export async function rememberedFailures(sql: Sql, sinceMs: number): Promise<RememberedFailure[]> {
-  return sql.rows<RememberedFailure>(
-    `select weight, at_ms as "atMs", tenant, host, jail, network(address) as net, count from failures
-     where received_ms >= $1 and at_ms >= $1 and weight in ('fleet', 'tenant')`,
+/**
+ * What the judge needs back: failures that counted, dated at or after `sinceMs`. Arrival is never before the date. Call it
+ * in a transaction; the rows are read in parts, and what is given back makes each failure only when it is asked for.
+ */
+export async function rememberedFailures(sql: Sql, sinceMs: number): Promise<Iterable<RememberedFailure>> {
+  const packed = new PackedFailures();
+  await sql.rows(
+    `declare remembered no scroll cursor for
+       select weight, at_ms as "atMs", tenant, host, jail, network(address) as net, count from failures
+       where received_ms >= $1 and at_ms >= $1 and weight in ('fleet', 'tenant')`,
     [sinceMs],
   );
+  for (;;) {
+    const rows = await sql.rows<RememberedFailure>(`fetch ${fetchRows} from remembered`);
+    for (const row of rows) packed.push(row);
+    if (rows.length < fetchRows) break;
+  }
+  await sql.rows("close remembered");
+  return packed;
 }
 
 export type EvidenceRow = Readonly<{
