@@ -23,7 +23,7 @@ export class SharedFrames {
     this.#key = key;
   }
 
-  read(payload: Uint8Array): SharedFrame {
+  read(payload: Buffer): SharedFrame {
     const name = nameOf(payload);
     const known = this.#frames.get(name);
     if (known !== undefined) return known;

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { base32Text } from "../../server/bus/keys.ts";
@@ -124,7 +124,7 @@ export class NatsLine {
 
 const crlf = Buffer.from("\r\n");
 
-/** Names a payload, so that what ten thousand agents receive is checked once per process. */
-export function nameOf(payload: Uint8Array): string {
-  return createHash("sha1").update(payload).digest("base64");
+/** Names a frame by its signature, so that what ten thousand agents receive is checked once per process. */
+export function nameOf(payload: Buffer): string {
+  return payload.toString("latin1", 0, 65);
 }
