@@ -102,11 +102,22 @@ async function copy(button) {
   }
 }
 
+/**
+ * On a phone the row of pages is wider than the screen. Not by scrollIntoView: Chromium lets the keyboard go on from
+ * what was scrolled to, and the first Tab on every page would pass over the skip link, the search and the login.
+ */
+function showPlace() {
+  const row = document.querySelector(".places");
+  const here = row?.querySelector("[aria-current]");
+  if (!here) return;
+  const [outer, inner] = [row.getBoundingClientRect(), here.getBoundingClientRect()];
+  row.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   document.documentElement.classList.add("has-scripts");
   drawCharts(document);
-  // On a phone the row of pages is wider than the screen.
-  document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  showPlace();
   if (document.getElementById("live")) listen();
   const field = document.getElementById("lookup");
   document.addEventListener("keydown", (event) => {
