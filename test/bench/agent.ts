@@ -28,7 +28,7 @@ const unit = readFileSync(new URL("../../agent/packaging/fleet2ban-agent.service
 const environment = Object.fromEntries(
   [...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, name = "", value = ""]) => [name, value]),
 );
-const nodeFlags = /^ExecStart=.*? node (.*?) \S+\.mjs/m.exec(unit)?.[1]?.split(" ") ?? [];
+const nodeFlags = /^ExecStart=\S+\/node (.*?) \S+\.mjs/m.exec(unit)?.[1]?.split(" ") ?? [];
 const jails = ["sshd", "postfix", "dovecot", "nginx-http-auth", "recidive"];
 /** Idle: nothing of note has changed for so long. */
 const settleMs = 5000;
