@@ -2,13 +2,14 @@ import { hourMs, minuteMs } from "../shared/durations.ts";
 import { messageOf } from "../shared/errors.ts";
 import { Account } from "./bus/account.ts";
 import { type Bus, openBus } from "./bus/bus.ts";
-import { type BusTls, openBusTls, openLine, publicUrls } from "./bus/bus-tls.ts";
+import { type BusTls, isOnlyHere, openBusTls, openLine, publicUrls } from "./bus/bus-tls.ts";
 import type { BusAddress } from "./bus/connect.ts";
 import { HostRates } from "./bus/host-rates.ts";
 import { type BusKeys, loadBusKeys } from "./bus/keys.ts";
 import { managedNats } from "./bus/managed-nats.ts";
 import { openSystem, type System } from "./bus/system.ts";
 import type { ServerConfig } from "./config.ts";
+import { holesOf } from "./embedded/nats-program.ts";
 import { startNatsServer } from "./embedded/nats-server.ts";
 import type { Events } from "./events.ts";
 import type { Conduct } from "./hosts/conduct.ts";
@@ -58,11 +59,16 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
   const urls = publicUrls(config, url, tls);
   const publicAddress = { url: urls[0] ?? url, urls, ca: tls.ca };
   const line = openLine(config, tls);
+  const holes = () => holesOf(bus.serverVersion());
+  const holesAtStart = holes();
+  if (holesAtStart !== undefined) events.log.warn({ event: "nats_old" }, holesAtStart);
   return {
     ...{ bus, system, account, keys, publicAddress },
     problems: () => [
       ...(bus.connected() ? [] : ["the bus is away: agents protect themselves, orders wait"]),
       ...(line === undefined ? [] : [line]),
+      // Where no stranger gets, the log has said it.
+      ...(isOnlyHere(config) ? [] : [holes() ?? []].flat()),
     ],
   };
 }
@@ -117,6 +123,7 @@ async function startManaged(
       dir,
       config: write,
       listen: config.natsListen,
+      websocketHost: config.natsWebsocket?.host,
       log: events.log,
       onViolation: (publicKey) => {
         const host = directory.hostOfKey(publicKey);

@@ -1,13 +1,15 @@
-import { minuteMs } from "../shared/durations.ts";
+import { secondMs } from "../shared/durations.ts";
 import { messageOf } from "../shared/errors.ts";
 import type { StatusReport } from "../shared/fleet-messages.ts";
 import { type Enrollment, startEnrollment } from "./bus/enrollment.ts";
+import { issuedMsOf } from "./bus/jwt.ts";
 import type { HostActs } from "./desk/desk-parts.ts";
 import type { Events } from "./events.ts";
 import type { Conduct } from "./hosts/conduct.ts";
 import { enrollmentStore } from "./hosts/enrollment-store.ts";
 import type { HostDirectory } from "./hosts/host-directory.ts";
 import { findingsOf, tenantLeft } from "./hosts/host-findings.ts";
+import { MovedHosts } from "./hosts/moved-hosts.ts";
 import { collectStatusReports } from "./hosts/status-reports.ts";
 import { watchConduct } from "./hosts/watch-conduct.ts";
 import { changeHost } from "./ingest/fleet-acts.ts";
@@ -15,7 +17,7 @@ import type { JudgeWriter } from "./ingest/judge-writer.ts";
 import type { BusSide } from "./open-bus-side.ts";
 import type { Publisher } from "./orders/publisher.ts";
 import { RewindWatch } from "./orders/rewind-watch.ts";
-import { recordReports } from "./store/hosts.ts";
+import { endMove, type HostRecord, recordReports } from "./store/hosts.ts";
 import type { Store } from "./store/open-store.ts";
 import { revisions, startOrderEpoch } from "./store/orders.ts";
 import { findTenant } from "./store/tenants.ts";
@@ -27,6 +29,8 @@ export type HostsSideParts = Readonly<{
   directory: HostDirectory;
   conduct: Conduct;
   publisher: Publisher;
+  /** As the database had them at the start. */
+  known: readonly Pick<HostRecord, "host" | "movedMs">[];
   /** The order log has begun a new life. */
   setEpoch: (epoch: number) => void;
   events: Events;
@@ -39,8 +43,8 @@ export type HostsSide = Readonly<{
   acts: HostActs;
 }>;
 
-/** A host that was moved while it was away is told again this often, until it follows. */
-const tellAgainMs = minuteMs;
+/** A host that was moved is told again this often, until it follows. */
+const lookAtMovedMs = 10 * secondMs;
 
 /** Everything about hosts that is not their failures: enrolment, credentials, reports, conduct. */
 export function openHostsSide(parts: HostsSideParts, opened: AsyncDisposableStack): HostsSide {
@@ -59,26 +63,64 @@ export function openHostsSide(parts: HostsSideParts, opened: AsyncDisposableStac
     }),
   );
   const noticeAhead = rewinding(parts);
-  const toldMs = new Map<string, number>();
-  const follow = (host: string): void => {
-    if (now() - (toldMs.get(host) ?? Number.NEGATIVE_INFINITY) < tellAgainMs) return;
-    toldMs.set(host, now());
-    enrollment.renew(host).catch((error: unknown) => {
-      log.warn({ host, problem: messageOf(error), event: "renew_failed" }, "could not tell a host of its new tenant");
-    });
-  };
+  const moves = followMoves(parts, enrollment, opened);
   const notice = (host: string, report: StatusReport): readonly string[] => {
     const tenant = directory.tenantOf(host) ?? "";
     const findings = publisher.noticeStatus(host, report);
     if (findings.ahead !== undefined) noticeAhead(host, findings.ahead);
-    if (tenantLeft(report, tenant) === undefined) toldMs.delete(host);
-    else follow(host);
+    if (tenantLeft(report, tenant) !== undefined) moves.strays(host);
     return [...findingsOf(report, findings, tenant, now()), ...conduct.problemsOf(host)];
   };
   const record = (rows: Parameters<typeof recordReports>[1]) => recordReports(store, rows);
   const reports = opened.use(collectStatusReports({ directory, record, notice, events, now }));
   bus.onUp("status", (host, payload) => reports.receive(host, payload));
-  return { enrollment, acts: { revoke: enrollment.revoke, renew: enrollment.renew } };
+  return { enrollment, acts: { revoke: enrollment.revoke, move: moves.move } };
+}
+
+/** Sends hosts that were moved their new tenant's credentials, and ends those of the one they left. */
+function followMoves(
+  { side, store, directory, known, events: { log }, now }: HostsSideParts,
+  enrollment: Enrollment,
+  opened: AsyncDisposableStack,
+) {
+  const moves = new MovedHosts();
+  for (const { host, movedMs } of known) if (movedMs !== null) moves.add(host, movedMs);
+  const inBackground = (host: string, work: Promise<void>): void => {
+    work.catch((error: unknown) => {
+      log.warn({ host, problem: messageOf(error), event: "move_waits" }, "could not follow a host to its new tenant");
+    });
+  };
+  const end = async (host: string, publicKey: string, movedMs: number): Promise<void> => {
+    await endMove(store, host, movedMs);
+    if (moves.movedMs(host) === movedMs) moves.delete(host);
+    await enrollment.endCredentials(publicKey, movedMs);
+    log.info({ host, event: "move_ended" }, "ended the credentials a host had of the tenant it left");
+  };
+  const endOf = (host: string): void => {
+    const [owner, movedMs] = [directory.get(host), moves.movedMs(host)];
+    if (owner !== undefined && movedMs !== undefined) inBackground(host, end(host, owner.publicKey, movedMs));
+  };
+  side.system.onPresence(({ publicKey, connected, jwt }) => {
+    const host = directory.hostOfKey(publicKey)?.host ?? "";
+    const movedMs = moves.movedMs(host);
+    if (connected && movedMs !== undefined && issuedMsOf(jwt) > movedMs) endOf(host);
+  });
+  const timer = setInterval(() => {
+    const { tell, end: silent } = moves.review((host) => directory.isConnected(host), now());
+    for (const host of tell) inBackground(host, enrollment.renew(host));
+    for (const host of silent) endOf(host);
+  }, lookAtMovedMs);
+  opened.defer(() => clearInterval(timer));
+  return {
+    async move(host: string, movedMs: number): Promise<void> {
+      moves.add(host, movedMs);
+      await enrollment.renew(host);
+    },
+    /** It follows a tenant it does not belong to. */
+    strays(host: string): void {
+      if (moves.movedMs(host) === undefined) moves.add(host, now() - secondMs);
+    },
+  };
 }
 
 /** Begins a new life of the order log when enough hosts show that this one is an older copy. */

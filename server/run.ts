@@ -17,6 +17,7 @@ import { firstStart } from "./first-start.ts";
 import { openFront, type Surface } from "./front.ts";
 import { Conduct } from "./hosts/conduct.ts";
 import { HostDirectory } from "./hosts/host-directory.ts";
+import { revocationsOf } from "./hosts/moved-hosts.ts";
 import { heedRefusals } from "./hosts/watch-conduct.ts";
 import { createApp } from "./http/app.ts";
 import { startIngest } from "./ingest/consume-failures.ts";
@@ -117,8 +118,7 @@ async function lead({ config, store, events, failed, now, log, fault }: LeadPart
   const directory = new HostDirectory();
   const hosts = await listHosts(store, null, null, hostsMax);
   directory.load(hosts);
-  const revoked = hosts.filter(({ state }) => state === "revoked");
-  const revocations = new Map(revoked.map(({ publicKey }) => [publicKey, now()]));
+  const revocations = revocationsOf(hosts, now());
   const conduct = new Conduct();
   const side = await openBusSide({ config, directory, conduct, revocations, events, now }, opened);
 
@@ -131,7 +131,7 @@ async function lead({ config, store, events, failed, now, log, fault }: LeadPart
   const heeded = heedRefusals(events, conduct);
   opened.use(startIngest({ source: side.bus, writer, events: heeded, replaced: failed, fault }));
   const setEpoch = (epoch: number) => void Object.assign(orders, { epoch });
-  const hostsParts = { side, store, writer, directory, conduct, publisher, setEpoch, events, now };
+  const hostsParts = { side, store, writer, directory, conduct, publisher, known: hosts, setEpoch, events, now };
   const { enrollment, acts: hostActs } = openHostsSide(hostsParts, opened);
   opened.use(startJobs({ writer, sql: store, now, log, replaced: failed }));
 

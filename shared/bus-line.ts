@@ -24,3 +24,8 @@ export function lineOptions(urls: readonly string[], ca: string | null) {
     },
   };
 }
+
+/** Whether only this machine can reach a listener there. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}

@@ -1,5 +1,5 @@
 import { secondMs } from "../../shared/durations.ts";
-import { accountJwt, agentJwtSeconds, type Revocations } from "./jwt.ts";
+import { accountJwt, agentJwtSeconds, forGood, type Revocations } from "./jwt.ts";
 import type { BusKeys } from "./keys.ts";
 
 /**
@@ -28,9 +28,15 @@ export class Account {
     return this.#jwt;
   }
 
-  /** Credentials issued for this key up to now are worthless once the server has the new JWT. */
+  /** Whoever holds this key is let in never again, once the server has the new JWT. */
   revoke(publicKey: string, nowMs: number): void {
-    this.#revoked.set(publicKey, nowMs);
+    this.#revoked.set(publicKey, forGood(nowMs));
+    this.#issue(nowMs);
+  }
+
+  /** Credentials of this key that were issued up to `untilMs` are worth nothing; later ones are. */
+  endCredentials(publicKey: string, untilMs: number, nowMs: number): void {
+    this.#revoked.set(publicKey, Math.max(untilMs, this.#revoked.get(publicKey) ?? 0));
     this.#issue(nowMs);
   }
 

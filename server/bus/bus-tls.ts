@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { isLoopback } from "../../shared/bus-line.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import { loadBusCertificate } from "./certificate.ts";
 
@@ -106,8 +107,9 @@ function certificateNames(places: BusPlaces): readonly string[] {
   return [...new Set([...hosts, reachableHost(natsListen.host), "127.0.0.1", "localhost"])];
 }
 
-function isOnlyHere({ natsListen: { host } }: BusPlaces): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
+/** Whether agents of other machines cannot reach the bus. */
+export function isOnlyHere({ natsUrl, natsListen }: Pick<BusPlaces, "natsUrl" | "natsListen">): boolean {
+  return natsUrl === undefined && isLoopback(natsListen.host);
 }
 
 /** A bus that listens everywhere is told to agents by this machine's first address that others can reach. */

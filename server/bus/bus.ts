@@ -39,6 +39,8 @@ export type Bus = AsyncDisposable &
     /** Resolves when the server has everything published so far, or rejects after `flushTimeoutMs`. */
     flush(): Promise<void>;
     connected(): boolean;
+    /** As the server last connected to says it: `2.11.16`. */
+    serverVersion(): string;
   }>;
 
 /** Several coordinators share what agents ask. */
@@ -88,6 +90,7 @@ export async function openBus(
     },
     flush: () => flushWithin(connection),
     connected: () => connected && !connection.isClosed(),
+    serverVersion: () => connection.info?.version ?? "of unknown version",
     async [Symbol.asyncDispose]() {
       await failures[Symbol.asyncDispose]();
       await closeConnection(connection);

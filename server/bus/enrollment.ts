@@ -30,7 +30,13 @@ export type EnrollmentStore = Readonly<{
     nowMs: number,
   ): Promise<EnrolResult>;
   /** undefined = unknown or revoked. */
-  identityOf(host: string): Promise<Readonly<{ publicKey: string; tenant: string }> | undefined>;
+  identityOf(host: string): Promise<HostIdentity | undefined>;
+}>;
+export type HostIdentity = Readonly<{
+  publicKey: string;
+  tenant: string;
+  /** Credentials issued up to then are worth nothing, or soon will be; null = all there are count. */
+  sinceMs: number | null;
 }>;
 export type EnrolResult =
   | Readonly<{ kind: "enrolled"; host: string; tenant: string }>
@@ -47,6 +53,8 @@ export type Enrollment = Readonly<{
   renew(host: string): Promise<void>;
   /** Ends the connection of whoever holds this key within seconds, and lets him in never again. */
   revoke(publicKey: string): Promise<void>;
+  /** Ends what was issued for this key up to `untilMs`; whoever is connected with it must come back with what came later. */
+  endCredentials(publicKey: string, untilMs: number): Promise<void>;
 }>;
 
 export type EnrollmentParts = Readonly<{
@@ -89,7 +97,9 @@ export function startEnrollment(parts: EnrollmentParts): Enrollment {
     renewedMs.set(host, nowMs);
     const identity = await store.identityOf(host);
     if (identity === undefined) return;
-    const jwt = agentJwt(keys, { host, ...identity }, nowMs);
+    // Whole seconds are compared: what is issued in the second of a move must be seen to come after it.
+    const issuedMs = Math.max(nowMs, (identity.sinceMs ?? 0) + secondMs);
+    const jwt = agentJwt(keys, { host, ...identity }, issuedMs);
     bus.publish(subjects.down(host, "jwt"), encodeMessage({ jwt, tenant: identity.tenant }));
     log.info({ host, event: "jwt_renewed" }, "renewed a host's credentials");
   };
@@ -99,6 +109,13 @@ export function startEnrollment(parts: EnrollmentParts): Enrollment {
       log.warn({ host, problem: messageOf(error), event: "renew_failed" }, "could not renew a host's credentials");
     });
   });
+
+  // Nobody listens to the host any more, whatever becomes of this; the server gets it as soon as it is there.
+  const push = (): Promise<void> =>
+    system.push().catch((error: unknown) => {
+      const fields = { problem: messageOf(error), event: "revocation_waits" };
+      log.warn(fields, "nats-server does not know of a revocation yet; it will when it is back");
+    });
 
   return {
     renew,
@@ -115,11 +132,11 @@ export function startEnrollment(parts: EnrollmentParts): Enrollment {
     },
     async revoke(publicKey) {
       account.revoke(publicKey, now());
-      // Nobody listens to the host any more, whatever becomes of this; the server gets it as soon as it is there.
-      await system.push().catch((error: unknown) => {
-        const fields = { problem: messageOf(error), event: "revocation_waits" };
-        log.warn(fields, "nats-server does not know of a revocation yet; it will when it is back");
-      });
+      await push();
+    },
+    async endCredentials(publicKey, untilMs) {
+      account.endCredentials(publicKey, untilMs, now());
+      await push();
     },
   };
 }

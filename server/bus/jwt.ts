@@ -1,4 +1,5 @@
 import { createHash, sign } from "node:crypto";
+import { z } from "zod";
 import { type BusKeys, base32Text, type Nkey } from "./keys.ts";
 import {
   agentTemplate,
@@ -21,14 +22,17 @@ const consumersMax = 64;
 /** What the failure stream may take of the disk; agents keep what does not fit. */
 export const streamBytesMax = 1024 * 1024 * 1024;
 
-/**
- * A revoked key's credentials count as issued before its revocation even if the clock was ahead by this when they were.
- * A host that is let in again comes with a new key.
- */
-const clockSlackSeconds = 24 * 3600;
-
-/** Public keys that are no longer welcome, with the time of their revocation. */
+/** Public keys, and up to when their credentials must have been issued to be worth nothing. */
 export type Revocations = ReadonlyMap<string, number>;
+
+/**
+ * Of a revoked key: its credentials count as issued before its revocation even if the clock was ahead by a day when they
+ * were. A host that is let in again comes with a new key.
+ */
+export function forGood(revokedMs: number): number {
+  return revokedMs + clockSlackMs;
+}
+const clockSlackMs = 24 * 3_600_000;
 
 export function operatorJwt(keys: BusKeys, nowMs: number): string {
   const nats = { type: "operator", version: 2, system_account: keys.systemAccount.publicKey };
@@ -42,9 +46,7 @@ export function systemAccountJwt(keys: BusKeys, nowMs: number): string {
 
 /** The account of coordinators and agents, with what each kind of signing key may make and who is revoked. */
 export function accountJwt(keys: BusKeys, revocations: Revocations, nowMs: number): string {
-  const revoked = [...revocations].map(
-    ([publicKey, atMs]) => [publicKey, Math.floor(atMs / 1000) + clockSlackSeconds] as const,
-  );
+  const revoked = [...revocations].map(([publicKey, untilMs]) => [publicKey, Math.floor(untilMs / 1000)] as const);
   const nats = {
     type: "account",
     version: 2,
@@ -83,6 +85,17 @@ export function coordinatorJwt(keys: BusKeys, nowMs: number): string {
 
 export function systemUserJwt(keys: BusKeys, nowMs: number): string {
   return encodeJwt(keys.systemAccount, keys.systemUser.publicKey, "system", userWith(systemPermissions), nowMs);
+}
+
+const Issued = z.object({ iat: z.number() });
+
+/** When credentials were issued, in ms; 0 for what cannot be read. Not verified: nats-server has done that. */
+export function issuedMsOf(jwt: string): number {
+  try {
+    return Issued.parse(JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString("utf8"))).iat * 1000;
+  } catch {
+    return 0;
+  }
 }
 
 const unlimited = -1;

@@ -23,6 +23,8 @@ export type Presence = Readonly<{
   connected: boolean;
   /** Why it ended; empty when it came. */
   reason: string;
+  /** With which credentials it came; empty where the server does not say. */
+  jwt: string;
 }>;
 
 /** The line to nats-server's own account: hands in the fleet's account and hears who comes and goes. */
@@ -38,7 +40,7 @@ export type System = AsyncDisposable &
 
 const PresenceEvent = z.object({
   server: z.object({ id: z.string() }),
-  client: z.object({ user: z.string(), id: z.int().optional() }),
+  client: z.object({ user: z.string(), id: z.int().optional(), jwt: z.string().optional() }),
   reason: z.string().optional(),
 });
 
@@ -62,6 +64,8 @@ export async function openSystem(
   let pushed = "";
   let timer: NodeJS.Timeout | undefined;
   const cutHandlers: (() => void)[] = [];
+  const presenceHandlers: ((presence: Presence) => void)[] = [];
+  listenForPresence(connection, account, presenceHandlers);
 
   const pushNow = async (): Promise<void> => {
     waiting = undefined;
@@ -102,16 +106,7 @@ export async function openSystem(
 
   return {
     push,
-    onPresence(handler) {
-      for (const event of ["CONNECT", "DISCONNECT"]) {
-        connection.subscribe(`$SYS.ACCOUNT.${account.publicKey}.${event}`, {
-          callback: (error, message) => {
-            const presence = error === null ? presenceOf(message.data, event === "CONNECT") : undefined;
-            if (presence !== undefined) handler(presence);
-          },
-        });
-      }
-    },
+    onPresence: (handler) => void presenceHandlers.push(handler),
     onCut: (handler) => void cutHandlers.push(handler),
     async [Symbol.asyncDispose]() {
       clearTimeout(timer);
@@ -120,11 +115,32 @@ export async function openSystem(
   };
 }
 
+function listenForPresence(
+  connection: NatsConnection,
+  { publicKey }: Account,
+  handlers: readonly ((presence: Presence) => void)[],
+): void {
+  for (const event of ["CONNECT", "DISCONNECT"]) {
+    connection.subscribe(`$SYS.ACCOUNT.${publicKey}.${event}`, {
+      callback: (error, message) => {
+        const presence = error === null ? presenceOf(message.data, event === "CONNECT") : undefined;
+        if (presence !== undefined) for (const handler of handlers) handler(presence);
+      },
+    });
+  }
+}
+
 /** undefined for an event that is not about a client. */
 function presenceOf(payload: Uint8Array, connected: boolean): Presence | undefined {
   try {
     const { server, client, reason = "" } = PresenceEvent.parse(JSON.parse(new TextDecoder().decode(payload)));
-    return { publicKey: client.user, connection: `${server.id} ${client.id}`, connected, reason };
+    return {
+      publicKey: client.user,
+      connection: `${server.id} ${client.id}`,
+      connected,
+      reason,
+      jwt: client.jwt ?? "",
+    };
   } catch {
     return undefined;
   }

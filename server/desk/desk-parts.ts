@@ -31,8 +31,8 @@ export type DeskParts = Readonly<{
 export type HostActs = Readonly<{
   /** Ends the connection of whoever holds this key, and lets him in never again. */
   revoke: (publicKey: string) => Promise<void>;
-  /** Sends the host credentials for the tenant it belongs to now. */
-  renew: (host: string) => Promise<void>;
+  /** It belongs to another tenant now: sends it that one's credentials, and ends those it had. */
+  move: (host: string, movedMs: number) => Promise<void>;
 }>;
 
 export function actOf(asker: Principal, note: string | null): Act {

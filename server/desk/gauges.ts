@@ -4,7 +4,12 @@ import type { DeskParts } from "./desk-parts.ts";
 import { seenWithinMs } from "./host-desk.ts";
 
 /** What Prometheus reads of the fleet's state, asked of the database when it is read. */
-export function offerGauges(events: Pick<Events, "gauge" | "gauges">, { store, now }: DeskParts): void {
+export function offerGauges(events: Pick<Events, "gauge" | "gauges">, { store, now, degraded }: DeskParts): void {
+  events.gauge(
+    "f2b_degraded",
+    "Sentences of /api/v1/status about what is not as it should be.",
+    async () => degraded().length,
+  );
   events.gauge("f2b_agent_lag_seq", "Fleet orders the slowest connected host has not applied.", async () => {
     const [row] = await store.rows<{ lag: number | null }>(
       `select max(scopes.revision - coalesce(hosts.fleet_revision, 0)) as lag from hosts, scopes

@@ -66,7 +66,7 @@ export function hostDesk(parts: DeskParts): Pick<Desk, HostVerbs> {
       const target = { host, owner: asker.tenant, seen };
       const after = await changeHost(writer, actOf(asker, options?.reason ?? null), target, change);
       directory.put(after);
-      if (change.tenant !== undefined) await parts.hostActs?.renew(host);
+      if (after.movedMs !== null) await parts.hostActs?.move(host, after.movedMs);
       return await show(after);
     },
     async revokeHost(asker, host, options) {

@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { isLoopback } from "../../shared/bus-line.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
-import type { Logger } from "../logger.ts";
 
 export type NatsProgram = Readonly<{ path: string; version: readonly [number, number, number] }>;
 
@@ -34,16 +34,33 @@ export async function findNatsServer(configured: string | undefined): Promise<Na
 }
 
 /**
- * Says it when the version has published holes: crashes and bypasses over leaf nodes, websockets and JetStream
- * management, fixed in 2.11.16, 2.12.7 and 2.14.0. Our configuration opens none of the three to agents.
+ * What is wrong with this version, in a sentence: crashes and bypasses over leaf nodes, WebSocket and JetStream management
+ * are published. Our configuration opens neither leaf nodes nor JetStream to agents, so an old one is used and said
+ * aloud: distributions ship it, and no bus at all protects nobody. WebSocket is another matter, see `refuseOpenHoles`.
+ *
+ * @param version  as nats-server tells it, `2.9.10`
  */
-export function warnOfHoles(program: NatsProgram, log: Logger): void {
-  if (!hasKnownHoles(program.version)) return;
-  log.warn(
-    { version: program.version.join("."), event: "nats_old" },
-    "nats-server has known security holes, fixed in 2.11.16, 2.12.7 and 2.14.0; update it before agents of strangers connect",
+export function holesOf(version: string): string | undefined {
+  const found = /^v?(\d+)\.(\d+)\.(\d+)/.exec(version);
+  if (found !== null && !hasKnownHoles(found.slice(1).map(Number))) return undefined;
+  return `nats-server ${version} has known security holes, ${fixedIn}; update it before agents of strangers connect`;
+}
+
+/**
+ * A stranger can crash an old server through its WebSocket listener before he says who he is.
+ *
+ * @throws Fleet2banError `invalid` when that listener is to be open to others than this machine
+ */
+export function refuseOpenHoles(program: NatsProgram, websocketHost: string | undefined): void {
+  if (websocketHost === undefined || isLoopback(websocketHost) || !hasKnownHoles(program.version)) return;
+  throw new Fleet2banError(
+    "invalid",
+    `natsWebsocket: ${program.path} is version ${program.version.join(".")}, which strangers can crash over WebSocket ` +
+      `(${fixedIn}); update it, or take natsWebsocket out`,
   );
 }
+
+const fixedIn = "fixed in 2.11.16, 2.12.7 and 2.14.0";
 
 export function hasKnownHoles(version: readonly number[]): boolean {
   if (version[0] === 2 && version[1] === 11) return isOlder(version, [2, 11, 16]);

@@ -7,7 +7,7 @@ import { Fleet2banError } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
 import { forwardLines } from "./nats-log.ts";
 import { endNats, stopNatsOrphan } from "./nats-orphan.ts";
-import { findNatsServer, warnOfHoles } from "./nats-program.ts";
+import { findNatsServer, refuseOpenHoles } from "./nats-program.ts";
 
 export type NatsServerOptions = Readonly<{
   /** Everything of this server is in here; 0700. */
@@ -15,6 +15,8 @@ export type NatsServerOptions = Readonly<{
   /** The configuration's text; asked again before every start, because a preloaded account must be the newest. */
   config: (port: number) => string;
   listen: Readonly<{ host: string; port: number }>;
+  /** Where the configuration also listens for WebSocket. */
+  websocketHost?: string | undefined;
   /** From the coordinator's settings; undefined = look for it. */
   program?: string | undefined;
   log: Logger;
@@ -54,7 +56,7 @@ const PortsFile = z.object({ nats: z.array(z.string()).min(1), monitoring: z.arr
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   const program = await findNatsServer(options.program);
-  warnOfHoles(program, options.log);
+  refuseOpenHoles(program, options.websocketHost);
   const orphan = await stopNatsOrphan(options.dir);
   if (orphan !== undefined) {
     options.log.warn({ pid: orphan, event: "nats_orphan_stopped" }, "stopped the nats-server of a killed coordinator");

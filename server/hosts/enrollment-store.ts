@@ -35,7 +35,7 @@ export function enrollmentStore(store: Store, directory: HostDirectory): Enrollm
       const row = await findHost(store, host);
       return row === undefined || row.state === "revoked"
         ? undefined
-        : { publicKey: row.publicKey, tenant: row.tenant };
+        : { publicKey: row.publicKey, tenant: row.tenant, sinceMs: row.movedMs ?? row.credentialsSinceMs };
     },
   };
 }

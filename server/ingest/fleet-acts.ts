@@ -43,7 +43,7 @@ export async function changeHost(
       if (!(await tenantExists(turn.sql, nextTenant))) {
         throw new Fleet2banError("not_found", `tenant: there is no tenant ${nextTenant}; add it first`);
       }
-      await setHostTenant(turn.sql, host, nextTenant);
+      await setHostTenant(turn.sql, host, nextTenant, turn.nowMs);
       // The judge knows a host by its tenant and name.
       turn.renew();
     }

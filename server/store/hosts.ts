@@ -138,9 +138,18 @@ export async function setHostState(
 }
 
 /** What it has applied of the old tenant's orders says nothing about the new one's. */
-export async function setHostTenant(sql: Sql, host: string, tenant: string): Promise<void> {
-  await sql.db.update(hosts).set({ tenant, tenantRevision: null }).where(eq(hosts.host, host));
+export async function setHostTenant(sql: Sql, host: string, tenant: string, nowMs: number): Promise<void> {
+  await sql.db.update(hosts).set({ tenant, tenantRevision: null, movedMs: nowMs }).where(eq(hosts.host, host));
   await sql.rows("update local_bans set tenant = $2 where host = $1", [host, tenant]);
+}
+
+/** Its credentials from up to then end; a later move waits for its own turn. */
+export async function endMove(sql: Sql, host: string, movedMs: number): Promise<void> {
+  await sql.rows(
+    `update hosts set credentials_since_ms = greatest(credentials_since_ms, $2::bigint),
+       moved_ms = case when moved_ms > $2 then moved_ms end where host = $1`,
+    [host, movedMs],
+  );
 }
 
 /** What people may change of a host; the state an edit is made upon. */

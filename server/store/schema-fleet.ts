@@ -32,6 +32,10 @@ export const hosts = pgTable(
     /** false: its failures are not taken. */
     contribute: boolean().notNull().default(true),
     enrolledMs: ms().notNull(),
+    /** Moved then, and may still hold credentials that let it hear the tenant it left. */
+    movedMs: ms(),
+    /** Credentials issued up to then are worth nothing. */
+    credentialsSinceMs: ms(),
     lastSeenMs: ms(),
     version: text(),
     firewall: text(),

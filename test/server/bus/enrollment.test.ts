@@ -18,6 +18,7 @@ import { connectUser, startTestNats, type TestNats, testLog, until } from "../..
 class TestStore implements EnrollmentStore {
   readonly uses = new Map<string, number>();
   readonly hosts = new Map<string, { publicKey: string; tenant: string }>();
+  readonly moved = new Map<string, number>();
   async enrol({ tokenId, publicKey, names }: Parameters<EnrollmentStore["enrol"]>[0]) {
     const again = [...this.hosts].find(([, identity]) => identity.publicKey === publicKey);
     if (again !== undefined) return { kind: "enrolled", host: again[0], tenant: again[1].tenant } as const;
@@ -29,7 +30,8 @@ class TestStore implements EnrollmentStore {
     return { kind: "enrolled", host, tenant: "t1" } as const;
   }
   async identityOf(host: string) {
-    return this.hosts.get(host);
+    const identity = this.hosts.get(host);
+    return identity && { ...identity, sinceMs: this.moved.get(host) ?? null };
   }
 }
 

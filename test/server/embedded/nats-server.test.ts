@@ -9,7 +9,7 @@ import { Account } from "../../../server/bus/account.ts";
 import { loadBusKeys } from "../../../server/bus/keys.ts";
 import { managedNats } from "../../../server/bus/managed-nats.ts";
 import { forwardLines } from "../../../server/embedded/nats-log.ts";
-import { findNatsServer, hasKnownHoles } from "../../../server/embedded/nats-program.ts";
+import { findNatsServer, hasKnownHoles, holesOf, refuseOpenHoles } from "../../../server/embedded/nats-program.ts";
 import { startNatsServer } from "../../../server/embedded/nats-server.ts";
 import { connectAgent, startTestNats, testLog, until } from "../../support/nats.ts";
 
@@ -134,6 +134,20 @@ test("versions with published holes are known", () => {
     [3, 0, 0],
   ].map(hasKnownHoles);
   assert.deepEqual(verdicts, [true, true, false, true, false, true, false, false]);
+});
+
+test("an old version is said aloud, and what nobody can read as a version too", () => {
+  assert.match(holesOf("2.9.10") ?? "", /2\.9\.10 has known security holes, fixed in 2\.11\.16/);
+  assert.equal(holesOf("2.14.0"), undefined);
+  assert.notEqual(holesOf("of unknown version"), undefined);
+});
+
+test("an old version is not opened to strangers over WebSocket, where they could crash it unasked", () => {
+  const old = { path: "/usr/sbin/nats-server", version: [2, 9, 10] } as const;
+  const refused = { name: "Fleet2banError", code: "invalid", message: /version 2\.9\.10, which strangers can crash/ };
+  assert.throws(() => refuseOpenHoles(old, "0.0.0.0"), refused);
+  for (const host of ["127.0.0.1", "::1", undefined]) refuseOpenHoles(old, host);
+  refuseOpenHoles({ ...old, version: [2, 14, 0] }, "0.0.0.0");
 });
 
 test("who tries what his credentials forbid is named", async () => {

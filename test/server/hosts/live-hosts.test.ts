@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
-import { parseAgentCredentials } from "../../../shared/enrollment.ts";
+import { type AgentCredentials, parseAgentCredentials } from "../../../shared/enrollment.ts";
 import { type LiveFleet, type LiveHost, openLiveFleet } from "../../support/live-fleet.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -24,10 +24,14 @@ const hostAt = (index: number): LiveHost => {
 const viewOf = (host: LiveHost) => fleet.api<Host>("GET", `/hosts/${host.name}`);
 const addressesOf = async (host: LiveHost) => (await host.status()).firewall.elements;
 
-/** The host's owner, with its credentials and a client of his own. */
-async function connectAs(host: LiveHost): Promise<NatsConnection> {
+function credentialsOf(host: LiveHost): AgentCredentials {
   const file = join(host.folder, "credentials.json");
-  const { url, jwt, seed } = parseAgentCredentials(readFileSync(file, "utf8"), file);
+  return parseAgentCredentials(readFileSync(file, "utf8"), file);
+}
+
+/** The host's owner, with its credentials, or those he has kept, and a client of his own. */
+async function connectAs(host: LiveHost, kept = credentialsOf(host)): Promise<NatsConnection> {
+  const { url, jwt, seed } = kept;
   const authenticator = jwtAuthenticator(jwt, new TextEncoder().encode(seed));
   return connect({ servers: url, authenticator, reconnect: false, timeout: 5_000 });
 }
@@ -59,6 +63,24 @@ test("a host that is moved follows its new tenant without a restart, and the old
     return seen.problems.some((problem) => problem.includes("tenant")) ? undefined : seen;
   }, "a report of the new tenant");
   assert.equal(view.tenant, "acme");
+});
+
+test("credentials a host had of the tenant it left end, also over a restart; its new ones and its neighbours' do not", async () => {
+  const [moved, stays] = [hostAt(0), hostAt(1)];
+  await fleet.api("PATCH", `/hosts/${moved.name}`, { tenant: "default" });
+  await waitFor(async () => (await moved.status()).fleet?.tenant === "default", "the agent to know its tenant");
+  const kept = credentialsOf(moved);
+  const listens = await connectAs(moved, kept);
+  await fleet.api("PATCH", `/hosts/${moved.name}`, { tenant: "acme" });
+  assert.match(String(await listens.closed()), /Revoked/);
+  await assert.rejects(connectAs(moved, kept), /Authorization|Revoked/i);
+  await waitFor(async () => (await moved.status()).fleet?.inSync, "the agent to follow its new tenant");
+  assert.equal((await stays.status()).fleet?.connected, true);
+  await fleet.coordinator()[Symbol.asyncDispose]();
+  await fleet.startCoordinator();
+  await waitFor(async () => (await moved.status()).fleet?.inSync, "the agent to be back", 60_000);
+  await assert.rejects(connectAs(moved, kept), /Authorization|Revoked/i);
+  await (await connectAs(moved)).close();
 });
 
 test("a host whose owner tries what its credentials forbid is quarantined, and the alarm names it", async () => {

@@ -64,7 +64,7 @@ export async function openApi(
     },
     hostActs: {
       revoke: async (publicKey) => void revoked.push(publicKey),
-      renew: async (host) => void renewed.push(host),
+      move: async (host) => void renewed.push(host),
     },
     now: () => arena.nowMs,
   });
