@@ -166,8 +166,17 @@ function tick({ enforcer, effects, jails, now }: OrderTargets): void {
 }
 
 /** What the agent says of itself to the coordinator. */
-function reported({ name: firewall, enforcing }: Enforcer, { result }: CanaryCheck, problems: readonly string[]) {
-  return { version, firewall, enforcing, problems: [...problems], ...(result === undefined ? {} : { canary: result }) };
+function reported(
+  { name: firewall, enforcing, stopped }: Enforcer,
+  { result }: CanaryCheck,
+  problems: readonly string[],
+) {
+  const blocked = stopped.map(({ name, packets, bytes }) => ({ list: name, packets, bytes }));
+  return {
+    ...{ version, firewall, enforcing, problems: [...problems] },
+    ...(result === undefined ? {} : { canary: result }),
+    ...(blocked.length === 0 ? {} : { blocked: blocked.filter(({ packets }) => packets > 0) }),
+  };
 }
 
 function firewallProblems({ state, enforcing }: Enforcer): string[] {

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { type FirewallList, firewallLists } from "../shared/firewall-lists.ts";
 import { BanLatency } from "./ban-latency.ts";
 import type { Logger } from "./logger.ts";
 
@@ -83,6 +84,22 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300],
     registers,
   });
+  const blockedPackets = new Counter({
+    name: "f2b_blocked_packets_total",
+    help: "Packets the hosts' firewalls stopped, by list, as agents say.",
+    labelNames: ["list"],
+    registers,
+  });
+  const blockedBytes = new Counter({
+    name: "f2b_blocked_bytes_total",
+    help: "Bytes of the packets the hosts' firewalls stopped, by list, as agents say.",
+    labelNames: ["list"],
+    registers,
+  });
+  for (const list of Object.keys(firewallLists)) {
+    blockedPackets.inc({ list }, 0);
+    blockedBytes.inc({ list }, 0);
+  }
   const watchers = new Set<(event: LiveEvent) => void>();
   const show = (event: LiveEvent): void => {
     for (const watcher of watchers) {
@@ -108,6 +125,11 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
     /** Lines by what became of them. */
     failuresCounted(lines: Readonly<Partial<Record<string, number>>>): void {
       for (const [weight, count] of Object.entries(lines)) failures.inc({ weight }, count ?? 0);
+    },
+    /** What a host's firewall stopped since its last report. */
+    blocked({ list, packets, bytes }: Readonly<{ list: FirewallList; packets: number; bytes: number }>): void {
+      blockedPackets.inc({ list }, packets);
+      blockedBytes.inc({ list }, bytes);
     },
     decided(seconds: number): void {
       latency.observe(seconds);

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { Fleet2banError } from "./errors.ts";
+import { BlockedCounts } from "./firewall-lists.ts";
 import { ScopeWire } from "./order.ts";
 import { tokenPattern } from "./subjects.ts";
 
@@ -58,6 +59,8 @@ export const StatusReport = z.object({
   problems: z.array(sentence).check(z.maxLength(reportedProblemsMax)),
   /** Whether the firewall really stops the canary; absent while it has not been looked at. */
   canary: z.exactOptional(z.boolean()),
+  /** Absent where the firewall does not count. */
+  blocked: z.exactOptional(BlockedCounts),
 });
 export type StatusReport = Readonly<z.infer<typeof StatusReport>>;
 

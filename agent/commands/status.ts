@@ -1,4 +1,5 @@
 import { exitCodes } from "../../shared/errors.ts";
+import { nameOfList } from "../../shared/firewall-lists.ts";
 import { loadAgentConfig } from "../config.ts";
 import { controlPath } from "../control/control-path.ts";
 import { askControl } from "../control/control-socket.ts";
@@ -42,10 +43,11 @@ function describe(status: AgentStatus, only: string | undefined): string {
 }
 
 function stoppedText(stopped: AgentStatus["firewall"]["stopped"]): string[] {
+  if (stopped.length === 0) return [];
   const lists = stopped
     .filter(({ packets }) => packets > 0)
-    .map(({ name, packets }) => `${packets} packets by ${name}`);
-  return lists.length === 0 ? [] : [`stopped   ${lists.join(", ")}`];
+    .map(({ name, packets }) => `${packets} packets by ${nameOfList(name)}`);
+  return [`stopped   ${lists.join(", ") || "no packet yet"}`];
 }
 
 function bannedText(banned: AgentStatus["jails"][number]["banned"]): string {

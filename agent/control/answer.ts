@@ -15,7 +15,10 @@ export type ControlParts = Readonly<{
 
 /** Carries out what was typed on this host. */
 export async function answerControl(request: ControlRequest, parts: ControlParts): Promise<unknown> {
-  if (request.verb === "status") return parts.status();
+  if (request.verb === "status") {
+    await parts.enforcer.readCounters();
+    return parts.status();
+  }
   if (request.verb === "unban") return await unban(request.what, parts);
   const watched = parts.jails.find(({ jail }) => jail.name === request.jail);
   if (watched === undefined) {

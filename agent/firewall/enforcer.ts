@@ -141,7 +141,11 @@ export class Enforcer {
 
   /** To be called now and then: reads what was stopped since the last time. */
   async readCounters(): Promise<void> {
-    const counters = await this.#parts.backend.counters().catch(() => []);
+    const counters = await this.#parts.backend.counters().catch(() => {
+      // Counters are gone with the rules that count: the first sign of a foreign flush.
+      void this.#queue.check();
+      return [];
+    });
     for (const { name, packets, bytes } of counters) {
       const known = this.#stopped.get(name) ?? { packets: 0, bytes: 0 };
       this.#stopped.set(name, { name, packets: known.packets + packets, bytes: known.bytes + bytes });

@@ -35,7 +35,7 @@ export type OrderReceiverParts = Readonly<{
   onOrders: (scope: Scope, orders: readonly Order[]) => void;
   /** Why this host will not carry out this ban (never-listed, too wide); undefined = it will. */
   refuse: (order: BanOrder) => string | undefined;
-  status: () => Pick<StatusReport, "version" | "firewall" | "enforcing" | "problems" | "canary">;
+  status: () => Pick<StatusReport, "version" | "firewall" | "enforcing" | "problems" | "canary" | "blocked">;
   now: () => number;
   random: () => number;
   log: Logger;

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
+import { nameOfList } from "../../shared/firewall-lists.ts";
 import { Host, pageOf } from "../http/schemas.ts";
 import { type Command, dryRun, help, queryOf, yes } from "./command.ts";
 import { plain, table } from "./table.ts";
@@ -99,6 +100,7 @@ function hostText(host: HostRow): string {
     ["enrolled", host.enrolled],
     ["version", host.version ?? "-"],
     ["firewall", `${host.firewall ?? "-"}${host.enforcing === false ? ", NOT enforcing" : ""}`],
+    ...host.blocked.map(({ list, packets }) => ["stopped", `${packets} packets by ${nameOfList(list)}`] as const),
     ["behind", host.behind === null ? "unknown" : `${host.behind} orders`],
     ["clock", host.clockSkewMs === null ? "unknown" : `${host.clockSkewMs} ms away`],
     ...host.problems.map((problem) => ["problem", problem] as const),

@@ -1,3 +1,4 @@
+import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
 import type { BanView, PageQuery } from "./desk.ts";
 
@@ -142,6 +143,8 @@ export type StatsView = Readonly<{
   falsePositives: Readonly<{ bans: number; lifted: number; rate: number }>;
   /** From the ban to a host saying that it enforces it; null before there was any. */
   latency: Readonly<{ p50Ms: number; p99Ms: number; samples: number }> | null;
+  /** What the hosts' firewalls have stopped since each one's agent started, list by list. */
+  blocked: BlockedCounts;
   held: number;
   brake: "open" | "holding";
 }>;

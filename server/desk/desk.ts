@@ -1,3 +1,4 @@
+import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
 import type {
   AuditCheck,
@@ -152,6 +153,8 @@ export type HostView = Readonly<{
   clockSkewMs: number | null;
   state: "active" | "quarantined" | "revoked";
   problems: readonly string[];
+  /** What its firewall has stopped since its agent started, as the agent says; empty when nothing, or it does not count. */
+  blocked: BlockedCounts;
   /** What people call it; null = its name is enough. */
   label: string | null;
   /** Receives orders and enforces none. */

@@ -138,10 +138,10 @@ function showHost(
   const seen = row.lastSeenMs !== null && nowMs - row.lastSeenMs <= seenWithinMs;
   const behind = row.orderEpoch !== orderEpoch ? null : Math.max(0, fleetRevision - (row.fleetRevision ?? 0));
   const { host, tenant, label, state, observe, contribute, enrolledMs, lastSeenMs } = row;
-  const { version, firewall, enforcing, clockSkewMs, problems } = row;
+  const { version, firewall, enforcing, clockSkewMs, problems, blocked } = row;
   return {
     ...{ host, tenant, label, state, observe, contribute, enrolledMs, lastSeenMs },
-    ...{ version, firewall, enforcing, clockSkewMs, problems, behind },
+    ...{ version, firewall, enforcing, clockSkewMs, problems, behind, blocked },
     connected: seen && directory.isConnected(host),
     etag: etagOf(hostState(row)),
   };

@@ -4,7 +4,7 @@ import type { LiveEvent } from "../events.ts";
 import { countStanding, liftRate } from "../store/ban-lists.ts";
 import { attacksPerMinute } from "../store/failure-lists.ts";
 import { countFailures } from "../store/failures.ts";
-import { countHosts } from "../store/hosts.ts";
+import { countHosts, sumBlocked } from "../store/hosts.ts";
 import { countHeld } from "../store/incidents.ts";
 import { revisionOf } from "../store/orders.ts";
 import type { Desk, Principal } from "./desk.ts";
@@ -29,6 +29,7 @@ export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "wa
   const history = remembered(statsLifeMs, now, async (tenant) => ({
     attacksPerMinute: await attacksPerMinute(store, tenant, now() - hourMs),
     rate: await liftRate(store, tenant, now() - falsePositiveMs),
+    blocked: await sumBlocked(store, tenant),
   }));
 
   return {
@@ -41,7 +42,7 @@ export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "wa
     },
     async stats({ tenant }) {
       const { bans } = await counts(tenant);
-      const { attacksPerMinute: attacks, rate } = await history(tenant);
+      const { attacksPerMinute: attacks, rate, blocked } = await history(tenant);
       // What is held, and how fast the fleet is, are the fleet's.
       const held = tenant === null ? await countHeld(store) : 0;
       return {
@@ -49,6 +50,7 @@ export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "wa
         bansByLevel: bans.byLevel,
         falsePositives: { ...rate, rate: rate.bans === 0 ? 0 : rate.lifted / rate.bans },
         latency: tenant === null ? (parts.events?.latency.summary() ?? null) : null,
+        blocked,
         held,
         brake: held > 0 ? "holding" : "open",
       };

@@ -2,6 +2,7 @@ import { messageOf } from "../../shared/errors.ts";
 import { decodeMessage, StatusReport } from "../../shared/fleet-messages.ts";
 import type { Events } from "../events.ts";
 import type { HostReport } from "../store/hosts.ts";
+import { BlockedGrowths, knownLists } from "./blocked-growth.ts";
 import type { HostDirectory } from "./host-directory.ts";
 
 /** Ten thousand agents report every few seconds: their reports go to the database together. */
@@ -22,6 +23,7 @@ export type StatusReports = AsyncDisposable & Readonly<{ receive(host: string, p
 export function collectStatusReports(parts: StatusParts): StatusReports {
   let pending = new Map<string, HostReport>();
   let writing: Promise<void> = Promise.resolve();
+  const growths = new BlockedGrowths();
   const write = (): void => {
     if (pending.size === 0) return;
     const reports = [...pending.values()];
@@ -36,12 +38,17 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
       const known = parts.directory.get(host);
       if (known === undefined || known.state === "revoked") {
         parts.events.refused("stranger", { host });
+        growths.forget(host);
         return;
       }
       const report = decodeMessage(StatusReport, payload, `status of ${host}`);
       parts.directory.setConnected(host, true);
       parts.events.latency.reported(host, report.scopes, parts.now());
       const problems = [...parts.notice(host, report), ...report.problems];
+      // A quarantined host is not believed in anything that is summed up.
+      if (report.blocked !== undefined && known.state === "active") {
+        for (const growth of growths.take(host, knownLists(report.blocked))) parts.events.blocked(growth);
+      }
       pending.set(host, toRecord(host, known.tenant, { ...report, problems }, parts.now()));
       for (const refused of report.refused) parts.events.refused("order_refused_by_host", { host, ...refused });
     },
@@ -69,5 +76,6 @@ function toRecord(host: string, tenant: string, report: StatusReport, nowMs: num
     tenantRevision: revisionOf(`tenant:${tenant}`),
     hostRevision: revisionOf(`host:${host}`),
     problems: report.problems,
+    ...(report.blocked === undefined ? {} : { blocked: knownLists(report.blocked) }),
   };
 }

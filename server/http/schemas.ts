@@ -140,6 +140,11 @@ export const Rule = z
   })
   .openapi("Rule");
 
+/** `all`: single addresses, `net`: networks, `port`: bans of some ports only; the digit is the IP version. */
+export const Blocked = z
+  .object({ list: z.string().openapi({ example: "all4" }), packets: z.int(), bytes: z.int() })
+  .openapi("Blocked");
+
 export const Host = z
   .object({
     host: z.string(),
@@ -157,6 +162,9 @@ export const Host = z
     behind: z.int().nullable(),
     clockSkewMs: z.int().nullable(),
     problems: z.array(z.string()),
+    blocked: z
+      .array(Blocked)
+      .openapi({ description: "What its firewall has stopped since its agent started, as the agent says." }),
     etag: z.string(),
   })
   .openapi("Host");

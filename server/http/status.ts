@@ -3,7 +3,7 @@ import type { Desk } from "../desk/desk.ts";
 import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
 import { json, needs, problems } from "./routes.ts";
-import { RoleName, Time, timeOf } from "./schemas.ts";
+import { Blocked, RoleName, Time, timeOf } from "./schemas.ts";
 
 export const Status = z
   .object({
@@ -21,6 +21,7 @@ export const Stats = z
     bansByLevel: z.record(z.string(), z.int()),
     falsePositives: z.object({ bans: z.int(), lifted: z.int(), rate: z.number() }),
     latency: z.object({ p50Ms: z.number(), p99Ms: z.number(), samples: z.int() }).nullable(),
+    blocked: z.array(Blocked),
     held: z.int(),
     brake: z.enum(["open", "holding"]),
   })
@@ -49,7 +50,7 @@ const stats = createRoute({
   path: "/stats",
   summary: "Figures: attacks per minute, bans by level, false positives, latency",
   description:
-    "`falsePositives`: of the last 7 days' bans, how many people lifted within a day. `latency`: from a ban to hosts' word that they enforce it.",
+    "`falsePositives`: of the last 7 days' bans, how many people lifted within a day. `latency`: from a ban to hosts' word that they enforce it. `blocked`: what the hosts' firewalls have stopped since each one's agent started.",
   ...needs(leastRoles.stats),
   responses: { 200: json(Stats, "Figures of this token's part of the fleet."), ...problems },
 });
@@ -68,8 +69,11 @@ export function statusRoutes(desk: Desk) {
       );
     })
     .openapi(stats, async (context) => {
-      const { attacksPerMinute, bansByLevel, ...rest } = await desk.stats(context.get("principal"));
+      const { attacksPerMinute, bansByLevel, blocked, ...rest } = await desk.stats(context.get("principal"));
       const attacks = attacksPerMinute.map(({ atMs, ...each }) => ({ at: timeOf(atMs), ...each }));
-      return context.json({ ...rest, attacksPerMinute: attacks, bansByLevel: { ...bansByLevel } }, 200);
+      return context.json(
+        { ...rest, attacksPerMinute: attacks, bansByLevel: { ...bansByLevel }, blocked: [...blocked] },
+        200,
+      );
     });
 }

@@ -19,8 +19,9 @@ export function showReceipt(receipt: UnbanReceipt) {
 }
 
 export function showHost(host: HostView) {
-  const { enrolledMs, lastSeenMs, problems, ...rest } = host;
-  return { ...rest, enrolled: timeOf(enrolledMs), lastSeen: timeOrNull(lastSeenMs), problems: [...problems] };
+  const { enrolledMs, lastSeenMs, problems, blocked, ...rest } = host;
+  const times = { enrolled: timeOf(enrolledMs), lastSeen: timeOrNull(lastSeenMs) };
+  return { ...rest, ...times, problems: [...problems], blocked: [...blocked] };
 }
 
 export function showRule(rule: RuleView) {

@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, ilike, ne, or, sql as text } from "drizzle-orm";
 import { Fleet2banError } from "../../shared/errors.ts";
+import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Scope } from "../../shared/order.ts";
 import { tokenPattern } from "../../shared/subjects.ts";
 import { type HostState, hosts } from "./schema-fleet.ts";
@@ -171,6 +172,7 @@ export type HostReport = Readonly<{
   hostRevision?: number;
   setHash?: string;
   problems?: readonly string[];
+  blocked?: BlockedCounts;
 }>;
 
 /** Writes what many agents reported, in one statement; fields a report leaves out keep their value. */
@@ -185,10 +187,11 @@ export async function recordReports(sql: Sql, reports: readonly HostReport[]): P
        fleet_revision = coalesce(row."fleetRevision", fleet_revision),
        tenant_revision = coalesce(row."tenantRevision", tenant_revision),
        host_revision = coalesce(row."hostRevision", host_revision),
-       set_hash = coalesce(row."setHash", set_hash), problems = coalesce(row.problems, hosts.problems)
+       set_hash = coalesce(row."setHash", set_hash), problems = coalesce(row.problems, hosts.problems),
+       blocked = coalesce(row.blocked, hosts.blocked)
      from json_to_recordset($1) as row(host text, "atMs" bigint, version text, firewall text, enforcing boolean,
        "clockSkewMs" integer, "orderEpoch" bigint, "fleetRevision" bigint, "tenantRevision" bigint, "hostRevision" bigint,
-       "setHash" text, problems jsonb)
+       "setHash" text, problems jsonb, blocked jsonb)
      where hosts.host = row.host`,
     [JSON.stringify([...newest.values()])],
     "record-reports",
@@ -221,6 +224,20 @@ export async function receiptOf(
     [revision, orderEpoch, tenant, kind, name],
   );
   return rows[0] ?? { applied: 0, total: 0, waiting: [] };
+}
+
+/** What the firewalls of all hosts have stopped since each one's agent started, list by list. */
+export async function sumBlocked(sql: Sql, tenant: string | null): Promise<BlockedCounts> {
+  // Agents write these numbers: sums of invented ones must not overflow.
+  const sum = (name: string) =>
+    `least(sum((each->>'${name}')::numeric), ${Number.MAX_SAFE_INTEGER})::bigint as ${name}`;
+  return await sql.rows<BlockedCounts[number]>(
+    `select each->>'list' as list, ${sum("packets")}, ${sum("bytes")}
+     from hosts, jsonb_array_elements(blocked) as each
+     where state <> 'revoked' and ($1::text is null or tenant = $1) group by 1 order by 1`,
+    [tenant],
+    "sum-blocked",
+  );
 }
 
 export type HostCounts = Readonly<{ total: number; connected: number; lagging: number; notEnforcing: number }>;

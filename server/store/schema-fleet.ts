@@ -1,4 +1,5 @@
 import { bigint, bigserial, boolean, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
 
 /** Milliseconds since the epoch, exactly as the judge counts them; the unit is in each column's name. */
@@ -48,6 +49,8 @@ export const hosts = pgTable(
     hostRevision: ms(),
     setHash: text(),
     problems: jsonb().$type<readonly string[]>().notNull().default([]),
+    /** What its firewall has stopped since its agent started. */
+    blocked: jsonb().$type<BlockedCounts>().notNull().default([]),
   },
   (table) => [index().on(table.tenant)],
 );

@@ -73,6 +73,37 @@ test("a never lifts a ban, and neither an admin nor a host may ban what it cover
   await reaches(address, fleet.hosts);
 });
 
+test("the coordinator knows how many packets each host's firewall has stopped", { skip }, async () => {
+  type Host = Readonly<{ blocked: readonly { list: string; packets: number }[] }>;
+  const address = "203.0.113.19";
+  const ban = (net: string) => fleet.api("POST", "/bans", { net, scope: "fleet", bantime: "1h", reason: "a test" });
+  await ban(address);
+  await blockedOn(address, fleet.hosts);
+  const { firewall } = await hostAt(0).status();
+  const stopped = firewall.stopped.find(({ name }) => name === "all4")?.packets ?? 0;
+  assert.ok(stopped > 0);
+  // A report follows whatever a host has carried out.
+  await ban("203.0.113.20");
+  const told = await waitFor(async () => {
+    const { blocked } = await fleet.api<Host>("GET", `/hosts/${hostAt(0).name}`);
+    return blocked.find(({ list, packets }) => list === "all4" && packets >= stopped);
+  }, "the host's count");
+  const stats = await waitFor(
+    async () => {
+      const all = await fleet.api<Host>("GET", "/stats");
+      return all.blocked.some(({ list, packets }) => list === "all4" && packets >= told.packets) ? all : undefined;
+    },
+    "the fleet's count",
+    30_000,
+  );
+  assert.deepEqual(
+    stats.blocked.map(({ list }) => list),
+    [...new Set(stats.blocked.map(({ list }) => list))],
+  );
+  const metrics = await (await fetch(`${fleet.url}/metrics`)).text();
+  assert.match(metrics, /^f2b_blocked_packets_total\{list="net6"\} 0$/m);
+});
+
 test("explain names the host that bans by itself, and an unban through the API lifts that ban", { skip }, async () => {
   const address = "203.0.113.5";
   appendFileSync(`${hostAt(1).logFile}-strict`, `${failedLogin("host2", address, Date.now())}\n`);

@@ -1,5 +1,6 @@
 import { html } from "hono/html";
 import { Fleet2banError } from "../../../shared/errors.ts";
+import { nameOfList } from "../../../shared/firewall-lists.ts";
 import type { HostView } from "../../desk/desk.ts";
 import type { HostQuery } from "../../desk/desk-views.ts";
 import { disclosure, fields, input, type Option, readForm, select } from "../parts/form.ts";
@@ -145,7 +146,12 @@ function ordersOf({ behind }: HostView): Content {
 function firewallOf(host: HostView): Content {
   const name = host.firewall ?? "unknown";
   if (host.observe) return html`${name} <span class="second">told to observe</span>`;
-  return host.enforcing === false ? html`${name} <span class="second"><strong>not enforcing</strong></span>` : name;
+  if (host.enforcing === false) return html`${name} <span class="second"><strong>not enforcing</strong></span>`;
+  const packets = host.blocked.reduce((sum, each) => sum + each.packets, 0);
+  const lists = host.blocked.map((each) => `${nameOfList(each.list)}: ${count(each.packets)}`).join(", ");
+  return packets === 0
+    ? name
+    : html`${name} <span class="second" title="${lists}">${count(packets)} packets stopped</span>`;
 }
 
 function problemsOf({ problems, clockSkewMs, contribute }: HostView): Content {

@@ -26,7 +26,7 @@ export function overviewPages(pages: Pages): void {
 function unknown(error: unknown): StatsView {
   if (!(error instanceof Fleet2banError) || error.code !== "unavailable") throw error;
   const falsePositives = { bans: 0, lifted: 0, rate: 0 };
-  return { attacksPerMinute: [], bansByLevel: {}, falsePositives, latency: null, held: 0, brake: "open" };
+  return { attacksPerMinute: [], bansByLevel: {}, falsePositives, latency: null, blocked: [], held: 0, brake: "open" };
 }
 
 async function show(visit: Visit): Promise<Page> {
@@ -53,6 +53,7 @@ ${latestFailures(visit, failures)}`;
 
 function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsView, principal: Principal): Html {
   const { falsePositives, latency, held } = stats;
+  const packets = stats.blocked.reduce((sum, each) => sum + each.packets, 0);
   const rate = falsePositives.bans === 0 ? "–" : `${(falsePositives.rate * 100).toFixed(1)} %`;
   const all: Figure[] = [
     {
@@ -84,6 +85,12 @@ function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsVi
         latency === null
           ? "no ban reached a host yet"
           : `p99 ${seconds(latency.p99Ms)}, ${count(latency.samples)} bans`,
+    },
+    {
+      name: "Packets stopped",
+      value: count(packets),
+      note: "by the hosts' firewalls, since each agent started",
+      href: "/hosts",
     },
     {
       name: "Held for an admin",

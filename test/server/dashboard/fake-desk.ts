@@ -30,6 +30,7 @@ export const aHost: HostView = {
   },
   ...{ enforcing: true, behind: 0, clockSkewMs: 12, state: "active", problems: [], label: null, observe: false },
   ...{ contribute: true, enrolledMs: nowMs - 9000 * minute, etag: "e1" },
+  blocked: [{ list: "all4", packets: 12_345, bytes: 740_700 }],
 };
 
 const aFailure = {
@@ -62,6 +63,7 @@ const answers: Partial<Desk> = {
     bansByLevel: { 0: 1, 1: 1 },
     falsePositives: { bans: 200, lifted: 3, rate: 0.015 },
     latency: { p50Ms: 41, p99Ms: 212, samples: 90 },
+    blocked: [{ list: "all4", packets: 12_345, bytes: 740_700 }],
     held: 1,
     brake: "holding",
   }),

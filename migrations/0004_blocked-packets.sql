@@ -1,0 +1,1 @@
+ALTER TABLE "hosts" ADD COLUMN "blocked" jsonb DEFAULT '[]'::jsonb NOT NULL;
