@@ -1,22 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   AckPolicy,
-  type ConsumerMessages,
   DeliverPolicy,
   DiscardPolicy,
   type JetStreamManager,
-  jetstream,
   jetstreamManager,
   RetentionPolicy,
   StorageType,
 } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { dayMs, secondMs } from "../../shared/durations.ts";
 import { hostOfSubject, partitionDefault, subjects } from "../../shared/subjects.ts";
 import type { Logger } from "../logger.ts";
 import type { RawBatch } from "./bus.ts";
 import { streamBytesMax } from "./jwt.ts";
 import { failureConsumer, failureStream } from "./permissions.ts";
+import { pullForEver } from "./pull-requests.ts";
 
 /** An agent has one batch in flight; repeats of it while we are away need little room, and a flood gets no more. */
 const messagesPerHostMax = 5;
@@ -25,8 +24,6 @@ const messageAgeMaxMs = dayMs;
 /** Longer than the longest ingest transaction; after it a batch comes again, and the cursor recognises it. */
 const ackWaitMs = 30 * secondMs;
 const unacknowledgedMax = 10_000;
-/** Asked for at once: below nats-server's `max_pending`, or it would cut us off as a slow reader. */
-const pullBytesMax = 1024 * 1024;
 /** Held here until the ingest comes for them. */
 const heldMax = 2_000;
 const retryMs = 500;
@@ -48,24 +45,30 @@ export function openFailureStream(
   let arrived = Promise.withResolvers<void>();
   let drained = Promise.withResolvers<void>();
   const closing = new AbortController();
-  let reading: ConsumerMessages | undefined;
+  let reading = new AbortController();
 
+  /** About one message, to the server. Source: nats-server, "JetStream wire API", acknowledgements. */
+  const answer = (reply: string, word: "+ACK" | "+TERM"): void => {
+    if (!connection.isClosed()) connection.publish(reply, word);
+  };
+  const take = (message: Msg): void => {
+    const { subject, data, reply = "" } = message;
+    const host = hostOfSubject(subject);
+    // The first only the permissions' makers could cause. Either would come again for ever; an agent sends it again itself.
+    if (host === undefined || !admit(host)) answer(reply, "+TERM");
+    else held.push({ host, payload: data, ack: () => answer(reply, "+ACK") });
+    arrived.resolve();
+  };
+  const room = async (): Promise<void> => {
+    while (held.length >= heldMax && !closing.signal.aborted) await drained.promise;
+  };
   const readOnce = async (): Promise<void> => {
+    reading = new AbortController();
+    const signal = AbortSignal.any([reading.signal, closing.signal]);
     const manager = await jetstreamManager(connection, { checkAPI: false });
     await ensureStream(manager);
-    const consumer = await jetstream(connection).consumers.get(failureStream, failureConsumer(partitionDefault));
-    reading = await consumer.consume({ max_bytes: pullBytesMax, abort_on_missing_resource: true });
-    // Closed in the meantime: its timers would keep the process alive.
-    if (closing.signal.aborted) reading.stop();
-    for await (const message of reading) {
-      const host = hostOfSubject(message.subject);
-      // The first only the permissions' makers could cause. Either would come again for ever; an agent sends it again itself.
-      if (host === undefined || !admit(host)) message.term();
-      else held.push({ host, payload: message.data, ack: () => message.ack() });
-      arrived.resolve();
-      while (held.length >= heldMax && !closing.signal.aborted) await drained.promise;
-      if (closing.signal.aborted) return;
-    }
+    const consumer = failureConsumer(partitionDefault);
+    await pullForEver(connection, { stream: failureStream, consumer, room, take, signal });
   };
   const read = async (): Promise<void> => {
     while (!closing.signal.aborted && !connection.isClosed()) {
@@ -80,7 +83,7 @@ export function openFailureStream(
   };
   // A server that comes back may have been killed: its consumer is then made anew, see `ensureStream`.
   const rereadAfterReconnects = async (): Promise<void> => {
-    for await (const { type } of connection.status()) if (type === "reconnect") await reading?.close();
+    for await (const { type } of connection.status()) if (type === "reconnect") reading.abort();
   };
   void rereadAfterReconnects();
   const ended = read();
@@ -102,8 +105,6 @@ export function openFailureStream(
     async [Symbol.asyncDispose]() {
       closing.abort();
       drained.resolve();
-      // Not close(), which waits for an iteration that may not have begun.
-      reading?.stop();
       await ended;
     },
   };

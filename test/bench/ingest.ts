@@ -37,6 +37,9 @@ const flushMs = 2_000;
 /** The publisher collects bans that follow within 50 ms; each is to be one by itself. */
 const decisionEveryMs = 200;
 const decisionDeadlineMs = 30_000;
+/** Longer than an agent waits before it sends again. A fleet that hears nothing for so long will never. */
+const silenceMaxMs = 20_000;
+const throughputDeadlineMs = 600_000;
 
 try {
   process.exitCode = await main(process.argv.slice(2));
@@ -134,6 +137,7 @@ async function measureThroughput({ fleet, cpu }: Bench, traffic: IngestTraffic, 
   const before = cpu();
   const startedMs = performance.now();
   let acknowledged = 0;
+  let acknowledgedAtMs = startedMs;
   let sent = 0;
   const send = () => {
     while (sent < failures) {
@@ -144,10 +148,21 @@ async function measureThroughput({ fleet, cpu }: Bench, traffic: IngestTraffic, 
   };
   fleet.onAcknowledged = (rows) => {
     acknowledged += rows;
+    acknowledgedAtMs = performance.now();
     send();
   };
   send();
-  await waitFor(() => sent >= failures && acknowledged >= sent, "all batches to be acknowledged", 600_000);
+  const isDone = () => {
+    if (performance.now() - acknowledgedAtMs > silenceMaxMs) {
+      throw new Fleet2banError(
+        "unavailable",
+        `no batch was acknowledged for ${silenceMaxMs / 1000} s: ${acknowledged} of ${sent} failures sent are acknowledged, ` +
+          `${fleet.inFlight()} agents wait`,
+      );
+    }
+    return sent >= failures && acknowledged >= sent;
+  };
+  await waitFor(isDone, "all batches to be acknowledged", throughputDeadlineMs);
   const seconds = (performance.now() - startedMs) / 1000;
   const after = cpu();
   const used = (part: keyof typeof after) => Math.round((after[part] - before[part]) * 100) / 100;
