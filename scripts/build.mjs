@@ -80,7 +80,24 @@ async function buildServer() {
   for (const asset of ["htmx.org/dist/htmx.min.js", "uplot/dist/uPlot.iife.min.js", "uplot/dist/uPlot.min.css"]) {
     cpSync(fileURLToPath(import.meta.resolve(asset)), out("server/assets", basename(asset)));
   }
+  copyAddressData("@ip-location-db/geo-whois-asn-country-mmdb", ["geo-whois-asn-country.mmdb", "NRO_LICENSE"]);
+  const licences = ["DBIP-LICENSE", "MODIFICATIONS", "NRO_LICENSE", "ROUTEVIEWS-LICENSE"];
+  copyAddressData("@ip-location-db/asn", ["asn-ipv4-num.csv", "asn-ipv6-num.csv", ...licences]);
   copy("server/packaging", out("server/packaging"));
+}
+
+/** Countries and network owners: 40 MB of files the coordinator reads a few bytes of; without the packages it says so. */
+function copyAddressData(name, files) {
+  let folder;
+  try {
+    folder = dirname(fileURLToPath(import.meta.resolve(`${name}/package.json`)));
+  } catch {
+    process.stderr.write(`${name} is not installed: the bundle goes without\n`);
+    return;
+  }
+  for (const file of ["package.json", ...files]) {
+    cpSync(join(folder, file), out("server/address-data", basename(name), file));
+  }
 }
 
 function copy(from, to) {

@@ -63,6 +63,13 @@ const ServerYaml = z.strictObject({
         ),
     ])
     .default("198.51.100.0"),
+  /**
+   * Where countries and network owners are looked up, on this machine only. auto: the data packages, where they are
+   * installed; off; or a file of your own in MaxMind's DB format, which is read anew when it changes.
+   */
+  addressData: z
+    .strictObject({ country: z.string().min(1).default("auto"), networkOwner: z.string().min(1).default("auto") })
+    .prefault({}),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 

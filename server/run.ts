@@ -15,6 +15,8 @@ import { startPostgres } from "./embedded/postgres.ts";
 import { createEvents, type Events } from "./events.ts";
 import { firstStart } from "./first-start.ts";
 import { openFront, type Surface } from "./front.ts";
+import type { AddressHomes } from "./geo/address-home.ts";
+import { openAddressHomes } from "./geo/open-address-homes.ts";
 import { Conduct } from "./hosts/conduct.ts";
 import { HostDirectory } from "./hosts/host-directory.ts";
 import { revocationsOf } from "./hosts/moved-hosts.ts";
@@ -73,9 +75,10 @@ export async function run(config: ServerConfig, deps: Deps): Promise<Coordinator
   const seat = opened.use(openSeat({ url: databaseUrl, partition: partitionDefault, log, lost: failed.reject }));
   const front = opened.use(openFront(config.http));
   const events = createEvents(log);
+  const homes = openAddressHomes(config.addressData);
   const surface = (desk: Desk) => surfaceOf(config, desk, events, now);
   const leading = opened.use(new AsyncDisposableStack());
-  const parts = { config, store, events, failed: failed.reject, ...deps };
+  const parts = { config, store, events, homes, failed: failed.reject, ...deps };
   if (await seat.tryTake()) {
     const { desk, natsUrl, adminToken } = await lead(parts, leading);
     front.show(surface(desk));
@@ -111,10 +114,19 @@ export async function run(config: ServerConfig, deps: Deps): Promise<Coordinator
 }
 
 type LeadParts = Deps &
-  Readonly<{ config: ServerConfig; store: Store; events: Events; failed: (error: unknown) => void }>;
+  Readonly<{
+    config: ServerConfig;
+    store: Store;
+    events: Events;
+    homes: AddressHomes;
+    failed: (error: unknown) => void;
+  }>;
 
 /** All that only one coordinator at a time does: bus, judgement, orders, jobs. `opened` closes it in reverse. */
-async function lead({ config, store, events, failed, now, log, fault }: LeadParts, opened: AsyncDisposableStack) {
+async function lead(
+  { config, store, events, homes, failed, now, log, fault }: LeadParts,
+  opened: AsyncDisposableStack,
+) {
   const directory = new HostDirectory();
   const hosts = await listHosts(store, null, null, hostsMax);
   directory.load(hosts);
@@ -136,7 +148,7 @@ async function lead({ config, store, events, failed, now, log, fault }: LeadPart
   opened.use(startJobs({ writer, sql: store, now, log, replaced: failed }));
 
   const desk = openDesk({
-    ...{ version, store, writer, directory, hostActs, now, events },
+    ...{ version, store, writer, directory, hostActs, now, events, homes },
     get orderEpoch() {
       return orders.epoch;
     },

@@ -106,7 +106,18 @@ export const explain: Command = {
           "",
         ),
       );
-    parts.push(`next: ${plain(found.nextLevel)}\n`);
+    parts.push(`next: ${plain(found.nextLevel)}\n${homeText(found.home)}`);
     return { values: [found], text: parts.join("\n") };
   },
 };
+
+/** Where it is from and how old that knowledge is; what cannot be known says why. */
+function homeText({ country, asn, organisation, sources }: z.infer<typeof Explanation>["home"]): string {
+  const lines = sources.map(({ of, name, licence, dated, problem }) => {
+    if (problem !== null) return `${of}: unknown; ${problem}`;
+    const owner = asn === null ? "unknown" : `AS${asn} ${organisation ?? ""}`.trimEnd();
+    const value = of === "country" ? (country ?? "unknown") : owner;
+    return `${of}: ${value} (${[name, dated, licence].filter((each) => each !== null).join(", ")})`;
+  });
+  return lines.map((line) => `${plain(line)}\n`).join("");
+}

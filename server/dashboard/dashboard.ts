@@ -6,7 +6,6 @@ import { html } from "hono/html";
 import { secureHeaders } from "hono/secure-headers";
 import { formatAddress, parseAddress } from "../../shared/address.ts";
 import type { Desk } from "../desk/desk.ts";
-import { type AddressLookup, noLookup } from "./address-lookup.ts";
 import { serveAssets } from "./assets.ts";
 import { bare } from "./frame.ts";
 import { liveStream } from "./live-stream.ts";
@@ -36,7 +35,6 @@ export type DashboardOptions = Readonly<{
   selfCheck: Readonly<{ contact: string }> | null;
   /** A proxy in front of us says in its headers who the visitor is. Never true without one: visitors would say it. */
   isBehindProxy: boolean;
-  lookup: AddressLookup;
   /** Errors nobody expected, for the log. */
   report: (error: unknown) => void;
 }>;
@@ -53,7 +51,6 @@ export type DashboardParts = DashboardOptions &
 const defaults: DashboardOptions = {
   selfCheck: { contact: "the people who run this server" },
   isBehindProxy: false,
-  lookup: noLookup,
   report: () => undefined,
 };
 

@@ -47,7 +47,6 @@ export function servePages(app: Hono, parts: DashboardParts): Pages {
       nowMs: now(),
       path: pathname,
       query: searchParams,
-      lookup: parts.lookup,
     };
     return { session, visit };
   }

@@ -1,7 +1,6 @@
 import type { Desk, Principal, Role } from "../desk/desk.ts";
 import { mayAct } from "../desk/desk.ts";
 import { leastRoles } from "../desk/guard.ts";
-import type { AddressLookup } from "./address-lookup.ts";
 import type { Form } from "./parts/form.ts";
 import type { Html } from "./parts/html.ts";
 
@@ -14,7 +13,6 @@ export type Visit = Readonly<{
   nowMs: number;
   path: string;
   query: URLSearchParams;
-  lookup: AddressLookup;
 }>;
 
 export type Page = Readonly<{ title: string; content: Html }>;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { Events } from "../events.ts";
+import type { AddressHomes } from "../geo/address-home.ts";
 import type { HostDirectory } from "../hosts/host-directory.ts";
 import type { Act } from "../ingest/act.ts";
 import type { JudgeWriter } from "../ingest/judge-writer.ts";
@@ -25,6 +26,8 @@ export type DeskParts = Readonly<{
   hostActs?: HostActs;
   /** Live events and latencies come from here; absent: there are none. */
   events?: Pick<Events, "watch" | "latency" | "gauge" | "gauges">;
+  /** Where addresses are at home; absent: nothing is known. */
+  homes?: AddressHomes;
   now: () => number;
 }>;
 

@@ -1,5 +1,6 @@
 import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
+import type { AddressHome, HomeSource } from "../geo/address-home.ts";
 import type {
   AuditCheck,
   AuditQuery,
@@ -252,6 +253,7 @@ export type Explanation = Readonly<{
     lastMs: number;
   }>[];
   nextLevel: string;
+  home: AddressHome & Readonly<{ sources: readonly HomeSource[] }>;
 }>;
 
 export type FailureView = Readonly<{

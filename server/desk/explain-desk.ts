@@ -2,6 +2,7 @@ import { addressBits, formatAddress, formatNet, type Net, parseNet } from "../..
 import { formatDurationMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { Explanation as Judgement } from "../domain/judge.ts";
+import { noHomes } from "../geo/address-home.ts";
 import type { BanView as StoredBan } from "../store/bans.ts";
 import { explainNet, type StoredExplanation } from "../store/explain.ts";
 import { receiptOf } from "../store/hosts.ts";
@@ -11,7 +12,7 @@ import { showBan } from "./show-ban.ts";
 
 /** The answer to "why": everything about one address, as far as the asker may see it, in one call. */
 export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
-  const { store, writer, directory } = parts;
+  const { store, writer, directory, homes = noHomes } = parts;
   const show = async (asker: Principal, ban: StoredBan): Promise<Explanation["bans"][number]> => {
     const { applied, total } = await receiptOf(store, ban.scope, ban.startRevision, parts.orderEpoch, asker.tenant);
     return { ...showBan(directory, asker, ban), inForceOn: { applied, total }, mayBeLiftedBy: lifterOf(ban) };
@@ -35,6 +36,7 @@ export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
         history: stored.history.map((ban) => showBan(directory, asker, ban)),
         evidence: stored.evidence,
         nextLevel: nextOf(judgement),
+        home: { ...homes.homeOf(net), sources: homes.sources() },
       };
     },
   };

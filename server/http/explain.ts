@@ -28,6 +28,26 @@ export const Explanation = z
       z.object({ tenant: z.string(), host: z.string(), jail: z.string(), failures: z.int(), first: Time, last: Time }),
     ),
     nextLevel: z.string(),
+    home: z
+      .object({
+        country: z.string().nullable(),
+        asn: z.int().nullable(),
+        organisation: z.string().nullable(),
+        sources: z.array(
+          z.object({
+            of: z.enum(["country", "network owner"]),
+            name: z.string(),
+            licence: z.string().nullable(),
+            credits: z.array(z.object({ name: z.string(), url: z.string() })),
+            dated: z.string().nullable(),
+            problem: z.string().nullable(),
+          }),
+        ),
+      })
+      .openapi({
+        description:
+          "Country and network owner, from data on the coordinator's own disk; of a network, of its first address.",
+      }),
   })
   .openapi("Explanation");
 

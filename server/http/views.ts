@@ -56,5 +56,9 @@ export function showExplanation(explanation: Explanation) {
       last: timeOf(lastMs),
     })),
     nextLevel: explanation.nextLevel,
+    home: {
+      ...explanation.home,
+      sources: explanation.home.sources.map((source) => ({ ...source, credits: [...source.credits] })),
+    },
   };
 }

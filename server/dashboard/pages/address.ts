@@ -1,11 +1,12 @@
 import { html } from "hono/html";
-import { addressBits, formatNet, parseNet, widen } from "../../../shared/address.ts";
+import { formatNet, parseNet, widen } from "../../../shared/address.ts";
 import { dayMs } from "../../../shared/durations.ts";
 import { Fleet2banError } from "../../../shared/errors.ts";
 import type { Explanation, FailureView, UnbanReceipt } from "../../desk/desk.ts";
 import { addressActions } from "../parts/address-actions.ts";
 import { addressPath, levelBadge, netLink, portsOf, shortNet } from "../parts/ban-cells.ts";
 import { fields, readForm } from "../parts/form.ts";
+import { homeFacts, homeSources } from "../parts/home.ts";
 import { type Html, nothing } from "../parts/html.ts";
 import { live } from "../parts/live.ts";
 import { receiptOf } from "../parts/receipt.ts";
@@ -187,11 +188,9 @@ function ladderPosition({ bans, history }: Explanation, nowMs: number): Html {
   return html`${levelBadge(latest.level)} ${ago(latest.startedMs, nowMs)}`;
 }
 
-function facts({ lookup, nowMs }: Visit, net: string, known: Explanation): Html {
+function facts({ nowMs }: Visit, net: string, known: Explanation): Html {
   const parsed = parseNet(net);
   const around = parsed === undefined ? undefined : widen(parsed, parsed.family === 4 ? 24 : 56);
-  const isAddress = parsed !== undefined && parsed.prefix === addressBits[parsed.family];
-  const home = isAddress ? lookup(shortNet(net)) : null;
   const failures = known.evidence.reduce((sum, row) => sum + row.failures, 0);
   const hosts = new Set(known.evidence.map((row) => `${row.tenant}/${row.host}`)).size;
   const steps = known.nextLevel.split("; ");
@@ -201,9 +200,8 @@ function facts({ lookup, nowMs }: Visit, net: string, known: Explanation): Html 
     <div><dt>The next one</dt><dd><ul class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ul></dd></div>
     <div><dt>On record</dt><dd>${count(failures)} failures on ${hosts} hosts, ${known.history.length} ended bans</dd></div>
     ${around === undefined || formatNet(around) === net ? nothing : html`<div><dt>Network</dt><dd>${netLink(formatNet(around))}</dd></div>`}
-    ${home?.country ? html`<div><dt>Country</dt><dd>${home.country}</dd></div>` : nothing}
-    ${home?.asn ? html`<div><dt>Network owner</dt><dd>AS${home.asn} ${home.organisation ?? ""}</dd></div>` : nothing}
-  </dl></section>`;
+    ${homeFacts(known.home)}
+  </dl>${homeSources(known.home)}</section>`;
 }
 
 function protection({ nowMs }: Visit, known: Explanation): Html {

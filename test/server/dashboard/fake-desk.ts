@@ -106,6 +106,13 @@ const answers: Partial<Desk> = {
     history: [{ ...aBan, id: 5, endedMs: nowMs, endReason: hostile }],
     evidence: [{ tenant: hostile, host: hostile, jail: hostile, failures: 3, firstMs: nowMs - minute, lastMs: nowMs }],
     nextLevel: hostile,
+    home: {
+      ...{ country: "DE", asn: 64_496, organisation: hostile },
+      sources: [
+        { of: "country", name: hostile, licence: hostile, credits: [], dated: "2026-06-17", problem: null },
+        { of: "network owner", name: "x", licence: null, credits: [], dated: null, problem: hostile },
+      ],
+    },
   }),
   receipt: async (_asker, id) => ({ net: "192.0.2.7/32", lifted: [id], applied: 1, total: 2, waiting: [hostile] }),
   unbanNet: async (_asker, net) => ({ net, lifted: [7], applied: 0, total: 2, waiting: ["web-1", "web-2"] }),

@@ -2,6 +2,7 @@ import type { Desk, Role } from "../../../server/desk/desk.ts";
 import { roles } from "../../../server/desk/desk.ts";
 import { openDesk } from "../../../server/desk/open-desk.ts";
 import { createEvents, type Events } from "../../../server/events.ts";
+import { openAddressHomes } from "../../../server/geo/open-address-homes.ts";
 import { HostDirectory } from "../../../server/hosts/host-directory.ts";
 import { createApp } from "../../../server/http/app.ts";
 import { type RateLimit, rateLimitDefault } from "../../../server/http/rate-limit.ts";
@@ -62,6 +63,7 @@ export async function openApi(
       const made = await insertEnrollmentToken(store, { tenant, host, uses, createdMs, createdBy, untilMs });
       return { token: `f2b-enroll-${made.token}`, tenant, uses, untilMs };
     },
+    homes: openAddressHomes({ country: "auto", networkOwner: "auto" }),
     hostActs: {
       revoke: async (publicKey) => void revoked.push(publicKey),
       move: async (host) => void renewed.push(host),
