@@ -50,7 +50,10 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   let fleet: Fleet | undefined;
   const reach = async () => (await (fleet?.reached() ?? true)) && (await reachPlaces(config.probes));
   const mayBeCutOff = credentials !== undefined || config.probes.length > 0;
-  const enforcer = new Enforcer({ backend, verdict: config.verdict, log, ...(mayBeCutOff ? { reach } : {}) });
+  const enforcer = new Enforcer({
+    ...{ backend, verdict: config.verdict, log, upMs: () => performance.now() },
+    ...(mayBeCutOff ? { reach } : {}),
+  });
   opened.defer(() => enforcer.close());
   const sessions = new SshSessions();
   const protect = async () => enforcer.protect(await protectedBy(config, busUrls, sessions, now()));

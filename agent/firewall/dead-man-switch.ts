@@ -25,7 +25,7 @@ export class DeadManSwitch {
     this.#parts = parts;
   }
 
-  /** New elements are in the firewall. */
+  /** New elements are in the firewall. Times are of a clock that nobody can set. */
   changed(keys: readonly string[], nowMs: number): void {
     this.#handle({ kind: "changed", keys }, nowMs);
   }

@@ -4,13 +4,16 @@ import type { Logger } from "../logger.ts";
 import { DeadManSwitch } from "./dead-man-switch.ts";
 import { type Counter, elementKey, type FirewallBackend, type FirewallSetup, type Verdict } from "./firewall.ts";
 import { FirewallQueue, type FirewallState } from "./firewall-queue.ts";
-import { buildProtection, type NeverNet, type Protection, protectedNets, refusal } from "./protect.ts";
+import { allowNetsMax } from "./nftables-script.ts";
+import { buildProtection, lastingRefusal, type NeverNet, type Protection, protectedNets, refusal } from "./protect.ts";
 import { type OwnedAllow, type OwnedBan, type WantedChange, WantedSet } from "./wanted-set.ts";
 
 export type EnforcerParts = Readonly<{
   backend: FirewallBackend;
   verdict: Verdict;
   log: Logger;
+  /** Milliseconds of a clock that nobody can set: what the kernel counts a ban's rest by. */
+  upMs: () => number;
   /**
    * Whether the coordinator, and every probe that is configured, answers now. Without it there is no dead man's switch:
    * an agent that works alone has nobody to be cut off from.
@@ -19,6 +22,9 @@ export type EnforcerParts = Readonly<{
   /** Reserved ranges and the widest ban, where the operator wants others than the defaults of `protect.ts`. */
   limits?: Readonly<{ reserved?: readonly string[]; widest?: Protection["widest"] }>;
 }>;
+
+/** More than a late tick and less than anybody's ban. */
+const clockJumpMs = 2000;
 
 /**
  * Everything this host bans, whoever wants it, on its way into the firewall: protection is asked, owners are merged,
@@ -32,8 +38,8 @@ export class Enforcer {
   #protection: Protection;
   readonly #stopped = new Map<string, Counter>();
   #isOpen = false;
-  /** The last time `expire` was told: exact to the second, which is all the dead man's switch needs. */
-  #nowMs = 0;
+  /** What the wall clock was ahead of the other one at the last `expire`. */
+  #clockLeadMs: number | undefined;
 
   constructor(parts: EnforcerParts) {
     this.#parts = parts;
@@ -72,11 +78,17 @@ export class Enforcer {
     return net === undefined ? "is not an address or network" : refusal(net, this.#protection);
   }
 
-  /** Other addresses to protect: this host's own may change while it runs. */
+  /**
+   * Other addresses to protect: this host's own may change while it runs. Bans that touch a protected address are out
+   * of force as long as it is one.
+   */
   async protect(never: Iterable<NeverNet>): Promise<void> {
-    const before = this.#setup().allow.join();
+    const before = new Set(protectedNets(this.#protection));
     this.#protection = buildProtection({ never, ...this.#parts.limits });
-    if (this.#isOpen && this.#setup().allow.join() !== before) await this.#queue.setUp();
+    const after = protectedNets(this.#protection);
+    const fresh = after.filter((net) => !before.delete(net));
+    await this.#submit(this.#wanted.allow(fresh.map(protection)));
+    await this.#submit(this.#wanted.disallow([...before].map((net) => protection(net).id)));
   }
 
   /** Writes all that was collected; from now on changes go at once. */
@@ -85,20 +97,24 @@ export class Enforcer {
     this.#isOpen = true;
   }
 
-  /** Bans what may be banned; what is protected is refused aloud. @returns when it is in force */
+  /**
+   * Bans what may be banned; what is protected is refused aloud, and comes into force only when its protection ends: an
+   * admin's session, for example. @returns when it is in force
+   */
   async ban(bans: readonly OwnedBan[]): Promise<void> {
     const accepted = bans.filter((ban) => {
       const why = this.refusal(ban.net);
       if (why === undefined) return true;
       this.#parts.log.warn({ net: ban.net, why, event: "ban_refused" }, "refused to ban a protected network");
-      return false;
+      const net = parseNet(ban.net);
+      return net !== undefined && lastingRefusal(net, this.#protection) === undefined;
     });
     if (accepted.length === 0) return;
     const wanted = this.#wanted.ban(accepted);
     await this.#submit(wanted);
     const suspects = new Set(accepted.filter(mayCutOff).map(({ net }) => shortNet(net)));
     const added = wanted.change.add.filter(({ net }) => suspects.has(shortNet(net)));
-    if (this.#isOpen && added.length > 0) this.#deadMan?.changed(added.map(elementKey), this.#nowMs);
+    if (this.#isOpen && added.length > 0) this.#deadMan?.changed(added.map(elementKey), this.#parts.upMs());
   }
 
   async unban(ids: readonly string[]): Promise<void> {
@@ -115,13 +131,14 @@ export class Enforcer {
 
   /** To be called every second. */
   async expire(nowMs: number): Promise<void> {
-    this.#nowMs = nowMs;
     for (const { change, allow } of this.#wanted.expire(nowMs)) {
       // Tens of thousands may end in one second, and the kernel has ended them already.
       const remove = this.#parts.backend.endsBans ? [] : change.remove;
       await this.#submit({ change: { ...change, remove }, allow });
     }
-    this.#deadMan?.tick(nowMs);
+    // By the clock that nobody sets: a jump is no outage.
+    this.#deadMan?.tick(this.#parts.upMs());
+    await this.#followClock(nowMs);
   }
 
   /**
@@ -181,9 +198,21 @@ export class Enforcer {
     }
   }
 
+  /** The kernel counts what is left of a ban and knows no clock: when ours is set, every end is written anew. */
+  async #followClock(nowMs: number): Promise<void> {
+    const leadMs = nowMs - this.#parts.upMs();
+    const jumpedMs = leadMs - (this.#clockLeadMs ?? leadMs);
+    this.#clockLeadMs = leadMs;
+    if (Math.abs(jumpedMs) < clockJumpMs || !this.#isOpen) return;
+    this.#parts.log.warn({ jumpedMs, event: "clock_jumped" }, "the clock was set, wrote every ban's end anew");
+    // When it fails the queue keeps trying, and says so.
+    await this.#queue.rewrite().catch(() => undefined);
+  }
+
   #setup(): FirewallSetup {
-    const allow = [...protectedNets(this.#protection), ...this.#wanted.allowNets].map(shortNet);
-    return { verdict: this.#parts.verdict, allow: [...new Set(allow)] };
+    // Protected ones come first, so a fleet's endless list of allows cannot push them out.
+    const allow = new Set([...protectedNets(this.#protection), ...this.#wanted.allowNets].map(shortNet));
+    return { verdict: this.#parts.verdict, allow: [...allow].slice(0, allowNetsMax) };
   }
 
   #onState(state: FirewallState): void {
@@ -191,6 +220,10 @@ export class Enforcer {
       this.#parts.log.warn({ problem: state.problem, event: "firewall_healing" }, "writing the firewall anew");
     }
   }
+}
+
+function protection(net: string): OwnedAllow {
+  return { id: `protected:${net}`, tier: "never", net, untilMs: null };
 }
 
 /**

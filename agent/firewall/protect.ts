@@ -35,8 +35,8 @@ export const reservedDefault: readonly string[] = [
 /** A wider ban is a mistake far more often than a defence. */
 export const widestDefault = { ipv4: 24, ipv6: 48 } as const;
 
-/** The never list is compared with every ban; a longer one is a routing table, not a list of friends. */
-export const neverNetsMax = 10_000;
+/** As many as the kernel's allow sets hold; a longer one is a routing table, not a list of friends. */
+export const neverNetsMax = 8192;
 
 /** @throws Fleet2banError `invalid` naming the entry that is not a network */
 export function buildProtection(options: {
@@ -63,12 +63,18 @@ function readNet(text: string, place: string): Net {
 
 /** Why this net must not be banned, as the end of the sentence "192.0.2.0/24 is not banned: it …"; undefined when it may. */
 export function refusal(net: Net, protection: Protection): string | undefined {
+  const lasting = lastingRefusal(net, protection);
+  if (lasting !== undefined) return lasting;
+  const friend = protectedBy(net, protection.never);
+  return friend === undefined ? undefined : `holds ${formatShort(friend.net)} (${friend.value})`;
+}
+
+/** The same, without what may end while the ban lasts: addresses change, sessions end. */
+export function lastingRefusal(net: Net, protection: Protection): string | undefined {
   const widest = net.family === 4 ? protection.widest.ipv4 : protection.widest.ipv6;
   if (net.prefix < widest) return `is wider than /${widest}`;
   const reserved = protection.reserved.find((each) => overlaps(each, net));
-  if (reserved !== undefined) return `is in the reserved range ${formatShort(reserved)}`;
-  const friend = protectedBy(net, protection.never);
-  return friend === undefined ? undefined : `holds ${formatShort(friend.net)} (${friend.value})`;
+  return reserved === undefined ? undefined : `is in the reserved range ${formatShort(reserved)}`;
 }
 
 function protectedBy(net: Net, never: CidrTable<string>): Readonly<{ net: Net; value: string }> | undefined {

@@ -1,6 +1,6 @@
 import { contains, formatNet, formatShort, type Net, overlaps, parseNet } from "../../shared/address.ts";
 import { CidrTable } from "../../shared/cidr-table.ts";
-import { type Element, elementKey, type FirewallChange } from "./firewall.ts";
+import { type Element, elementKey, type FirewallChange, noChange } from "./firewall.ts";
 import { subtractNets } from "./subtract-nets.ts";
 
 /**
@@ -16,6 +16,7 @@ export type OwnedAllow = Readonly<{ id: string; tier: AllowTier; net: string; un
 
 /** What the firewall must be told. `allow` is the new content of the allow sets, null when it did not change. */
 export type WantedChange = Readonly<{ change: FirewallChange; allow: readonly string[] | null }>;
+const unchanged: WantedChange = { change: noChange, allow: null };
 
 /**
  * An ended ban is forgotten this much later, because the kernel holds it a little longer and must not be told of a new
@@ -31,7 +32,7 @@ type Entry = OwnedBan | readonly OwnedBan[];
 
 /**
  * All owners' bans and allows, merged into what the firewall shall hold: per net and port the latest end of the bans
- * that no allow overrides. No clock but the one `expire` is given. Bans with canonical nets are kept by reference, so
+ * that no allow overrides. A never overrides whatever shares an address with it, the other allows what is inside them. No clock but the one `expire` is given. Bans with canonical nets are kept by reference, so
  * the caller's store shares their memory.
  */
 export class WantedSet {
@@ -41,7 +42,10 @@ export class WantedSet {
   readonly #allows = new Map<string, OwnedAllow>();
   /** Held back by the dead man's switch. */
   readonly #held = new Set<string>();
-  #strong = new CidrTable<true>();
+  /** What no ban may touch, however wide. */
+  #never = new CidrTable<true>();
+  /** What overrides the bans inside it. */
+  #tenantAllowed = new CidrTable<true>();
   #fleetAllowed = new CidrTable<true>();
   /** Ids of host and tenant bans that overlap a fleet allow, which therefore may not shield them in the kernel. */
   #contested = new Set<string>();
@@ -102,6 +106,7 @@ export class WantedSet {
 
   /** Adds allows and nevers. Scans every ban: for the pace of people. When loading, allows come before bans. */
   allow(allows: readonly OwnedAllow[]): WantedChange {
+    if (allows.length === 0) return unchanged;
     // An allow of the same id may have covered another net until now.
     const replaced = allows.flatMap(({ id }) => this.#allows.get(id) ?? []);
     return this.#editAllows([...allows, ...replaced], () => {
@@ -111,6 +116,7 @@ export class WantedSet {
 
   disallow(ids: readonly string[]): WantedChange {
     const gone = ids.map((id) => this.#allows.get(id)).filter((allow) => allow !== undefined);
+    if (gone.length === 0) return unchanged;
     return this.#editAllows(gone, () => {
       for (const { id } of gone) this.#allows.delete(id);
     });
@@ -195,25 +201,27 @@ export class WantedSet {
 
   #editAllows(changed: readonly OwnedAllow[], mutate: () => void): WantedChange {
     const nets = changed.map(({ net }) => parseNet(net)).filter((net) => net !== undefined);
-    const { change } = this.#edit(this.#keysWithin(nets), () => {
+    const { change } = this.#edit(this.#keysTouching(nets), () => {
       mutate();
-      this.#strong = new CidrTable();
-      this.#fleetAllowed = new CidrTable();
+      const tables = { never: new CidrTable<true>(), tenant: new CidrTable<true>(), fleet: new CidrTable<true>() };
       for (const allow of this.#allows.values()) {
         const net = parseNet(allow.net);
-        if (net !== undefined) (allow.tier === "fleet" ? this.#fleetAllowed : this.#strong).set(net, true);
+        if (net !== undefined) tables[allow.tier].set(net, true);
       }
+      this.#never = tables.never;
+      this.#tenantAllowed = tables.tenant;
+      this.#fleetAllowed = tables.fleet;
       this.#contested = new Set();
       if (this.#fleetAllowed.size > 0) for (const ban of this.#bans.values()) this.#contest(ban);
     });
     return { change, allow: this.#refreshAllowNets() };
   }
 
-  #keysWithin(nets: readonly Net[]): readonly string[] {
+  #keysTouching(nets: readonly Net[]): readonly string[] {
     const keys: string[] = [];
     for (const [key, entry] of this.#entries) {
       const net = parseNet(bansOf(entry)[0]?.net ?? "");
-      if (net !== undefined && nets.some((each) => contains(each, net))) keys.push(key);
+      if (net !== undefined && nets.some((each) => overlaps(each, net))) keys.push(key);
     }
     return keys;
   }
@@ -240,12 +248,13 @@ export class WantedSet {
     if (this.#allows.size === 0) return false;
     const net = parseNet(ban.net);
     if (net === undefined) return false;
-    return this.#strong.covers(net) || (ban.tier === "fleet" && this.#fleetAllowed.covers(net));
+    if (this.#never.overlaps(net) || this.#tenantAllowed.covers(net)) return true;
+    return ban.tier === "fleet" && this.#fleetAllowed.covers(net);
   }
 
   #refreshAllowNets(): readonly string[] {
     const holes = [...this.#contested].flatMap((id) => parseNet(this.#bans.get(id)?.net ?? "") ?? []);
-    const nets = [...this.#strong.entries()].map(({ net }) => net);
+    const nets = [...this.#never.entries(), ...this.#tenantAllowed.entries()].map(({ net }) => net);
     let pieces = 0;
     for (const { net } of this.#fleetAllowed.entries()) {
       const near = holes.filter((hole) => overlaps(hole, net));

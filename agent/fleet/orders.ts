@@ -1,17 +1,13 @@
 import type { KeyObject } from "node:crypto";
-import { dayMs, minuteMs, secondMs } from "../../shared/durations.ts";
+import { minuteMs, secondMs } from "../../shared/durations.ts";
 import { messageOf } from "../../shared/errors.ts";
-import {
-  encodeMessage,
-  reportedProblemsMax,
-  reportedRefusalsMax,
-  type StatusReport,
-} from "../../shared/fleet-messages.ts";
-import { type BanOrder, banTimeMsMax, canaryBanId, type Order, type Scope } from "../../shared/order.ts";
-import { decodeOrderFrame, type ReceivedFrame, type UnusableOrder } from "../../shared/order-frame.ts";
+import { encodeMessage, reportedProblemsMax, type StatusReport } from "../../shared/fleet-messages.ts";
+import { canaryBanId, type Order, type Scope } from "../../shared/order.ts";
+import { decodeOrderFrame, type ReceivedFrame } from "../../shared/order-frame.ts";
 import type { Standing } from "../../shared/order-set.ts";
 import type { UpVerb } from "../../shared/subjects.ts";
-import type { Logger } from "../logger.ts";
+
+import { RefusedOrders, type RefusedOrdersParts } from "./refused-orders.ts";
 import { ScopeState } from "./scope-state.ts";
 
 /** What is kept over a restart. Epochs are numbers in text. */
@@ -33,13 +29,10 @@ export type OrderReceiverParts = Readonly<{
   send: (verb: UpVerb, payload: Uint8Array) => boolean;
   /** To be carried out, in this order; may repeat what was said before. */
   onOrders: (scope: Scope, orders: readonly Order[]) => void;
-  /** Why this host will not carry out this ban (never-listed, too wide); undefined = it will. */
-  refuse: (order: BanOrder) => string | undefined;
   status: () => Pick<StatusReport, "version" | "firewall" | "enforcing" | "problems" | "canary" | "blocked">;
-  now: () => number;
   random: () => number;
-  log: Logger;
-}>;
+}> &
+  RefusedOrdersParts;
 
 /** An unanswered question is asked again after this, and then ever later. */
 const askAgainMs = { first: 2 * secondMs, longest: minuteMs } as const;
@@ -47,8 +40,6 @@ const askAgainMs = { first: 2 * secondMs, longest: minuteMs } as const;
 const reportIntervalMs = minuteMs;
 /** … and at most this often. */
 const reportPauseMs = secondMs;
-/** A host whose clock is behind must not take a lawful ban for one that is too long. */
-const clockToleranceMs = dayMs;
 /** Until the coordinator has said how far to spread, ask as one of a thousand would. */
 const spreadMsUnknown = secondMs;
 
@@ -59,7 +50,7 @@ const spreadMsUnknown = secondMs;
 export class OrderReceiver implements Disposable {
   readonly #parts: OrderReceiverParts;
   readonly #scopes: Map<Scope, ScopeState>;
-  readonly #refused = new Map<string, StatusReport["refused"][number]>();
+  readonly #refused: RefusedOrders;
   #askTimer: NodeJS.Timeout | undefined;
   #askDelayMs: number = askAgainMs.first;
   #reportTimer: NodeJS.Timeout | undefined;
@@ -71,6 +62,7 @@ export class OrderReceiver implements Disposable {
   /** Restores what was known: `onOrders` is called with all that stood when the agent last ran. */
   constructor(parts: OrderReceiverParts) {
     this.#parts = parts;
+    this.#refused = new RefusedOrders(parts);
     const names: readonly Scope[] = ["fleet", `tenant:${parts.tenant}`, `host:${parts.host}`];
     this.#scopes = new Map(names.map((name) => [name, new ScopeState(name)]));
     for (const [scope, { epoch, revision, standing }] of parts.store.load(parts.now())) {
@@ -158,7 +150,7 @@ export class OrderReceiver implements Disposable {
     // The firewall first: a crash before the store has it only means that we ask for it once more.
     this.#carryOut(frame.scope, orders);
     this.#save(state, saved, orders);
-    this.#noteUnusable(frame.scope, unusable, saved);
+    this.#refused.noteUnusable(frame.scope, unusable, saved === "snapshot");
     if (saved !== "nothing") this.#report(frame.spreadMs * this.#parts.random());
     if (ask === "now") {
       // It answers: the next part is not to wait as long as somebody who does not.
@@ -193,36 +185,8 @@ export class OrderReceiver implements Disposable {
   }
 
   #carryOut(scope: Scope, orders: readonly Order[]): void {
-    const accepted = orders.filter((order) => {
-      const key = `${scope} ${order.id}`;
-      if (order.kind === "unban") this.#refused.delete(key);
-      if (order.kind === "unban" || order.kind === "disallow") this.#refused.delete(`${scope} unusable ${order.id}`);
-      const why = order.kind === "ban" ? this.#refusal(order) : undefined;
-      if (why === undefined) return true;
-      this.#refused.set(key, { scope, id: order.id, net: order.net, why });
-      this.#parts.log.warn({ scope, net: order.net, why, event: "ban_refused" }, "refused to carry out a ban");
-      return false;
-    });
+    const accepted = orders.filter((order) => this.#refused.accepts(scope, order));
     if (accepted.length > 0) this.#parts.onOrders(scope, accepted);
-  }
-
-  /** A policy's bans end within what policies may say; only a person's may be for ever, and the canary. */
-  #refusal(order: BanOrder): string | undefined {
-    const { level, untilMs } = order;
-    const endMaxMs = this.#parts.now() + banTimeMsMax + clockToleranceMs;
-    if (level !== null && (untilMs === null || untilMs > endMaxMs)) return "lasts longer than any policy allows";
-    return this.#parts.refuse(order);
-  }
-
-  #noteUnusable(scope: Scope, unusable: readonly UnusableOrder[], saved: "nothing" | "delta" | "snapshot"): void {
-    const prefix = `${scope} unusable `;
-    if (saved === "snapshot") {
-      for (const key of this.#refused.keys()) if (key.startsWith(prefix)) this.#refused.delete(key);
-    }
-    for (const { id, net, why } of unusable) {
-      this.#refused.set(prefix + id, { scope, id, net, why });
-      this.#parts.log.warn({ scope, id, net, why, event: "order_unusable" }, "cannot carry out an order");
-    }
   }
 
   #save(state: ScopeState, saved: "nothing" | "delta" | "snapshot", orders: readonly Order[]): void {
@@ -272,12 +236,13 @@ export class OrderReceiver implements Disposable {
   }
 
   #sendReport(): void {
+    for (const { scope, order } of this.#refused.reconsider()) this.#parts.onOrders(scope, [order]);
     const { problems, ...rest } = this.#parts.status();
     const report: StatusReport = {
       v: 1,
       atMs: this.#parts.now(),
       scopes: this.positions(),
-      refused: [...this.#refused.values()].slice(0, reportedRefusalsMax),
+      refused: this.#refused.reported,
       ...rest,
       problems: problems.slice(0, reportedProblemsMax).map((problem) => problem.slice(0, 300)),
     };

@@ -10,7 +10,7 @@ import {
   type WantedChange,
   WantedSet,
 } from "../../../agent/firewall/wanted-set.ts";
-import { contains, type Net, parseNet } from "../../../shared/address.ts";
+import { contains, type Net, overlaps, parseNet } from "../../../shared/address.ts";
 
 const one = "192.0.2.1/32";
 const ban = (id: string, fields: Partial<OwnedBan> = {}): OwnedBan => ({
@@ -75,6 +75,16 @@ test("a never and a tenant's allow override every ban they cover, a fleet's allo
       assert.deepEqual(back.add.length, survives ? 0 : 1);
     }
   }
+});
+
+test("a never takes a wider ban out as long as it stands, an allow only shields what is inside it", () => {
+  const wanted = new WantedSet();
+  wanted.ban([ban("b", { net: "192.0.2.0/24", tier: "host" })]);
+  assert.deepEqual(wanted.allow(allow("tenant", one)), { change: noChange, allow: ["192.0.2.1"] });
+  const taken = wanted.allow(allow("never", one));
+  assert.deepEqual(taken.change, { ...noChange, remove: [element({ net: "192.0.2.0/24" })] });
+  assert.deepEqual([...wanted.elements()], []);
+  assert.deepEqual(wanted.disallow([`never ${one}`]).change.add, [element({ net: "192.0.2.0/24" })]);
 });
 
 test("a fleet's allow shields its addresses in the kernel except those that the host or tenant bans", () => {
@@ -203,6 +213,10 @@ function comparePackets(
   allows: ReadonlyMap<string, { tier: AllowTier; net: string }>,
 ): void {
   const covers = (text: string, address: Net) => contains(parseNet(text) as Net, address);
+  const nevers = [...allows.values()].filter(({ tier }) => tier === "never").map((each) => parseNet(each.net) as Net);
+  const touches = (text: string) => nevers.some((each) => overlaps(each, parseNet(text) as Net));
+  const lawful = [...bans.values()].filter((each) => !touches(each.net));
+  for (const { net } of kernel.values()) assert(!touches(net), `${net} touches a never-listed address`);
   for (const last of [0, 1, 2, 3]) {
     const address = parseNet(`192.0.2.${last}`) as Net;
     for (const port of [22, 80, 443]) {
@@ -210,8 +224,9 @@ function comparePackets(
       const stopped = !allowed.some((net) => covers(net, address)) && [...kernel.values()].some(stops);
       const of = (tiers: readonly string[]) =>
         [...allows.values()].some((each) => tiers.includes(each.tier) && covers(each.net, address));
-      const ownBan = [...bans.values()].some((each) => each.tier !== "fleet" && stops(each));
-      const fleetBan = [...bans.values()].some((each) => each.tier === "fleet" && stops(each));
+      const stopping = lawful.filter(stops);
+      const ownBan = stopping.some((each) => each.tier !== "fleet");
+      const fleetBan = stopping.some((each) => each.tier === "fleet");
       const contested = [...bans.values()].some((each) => each.tier !== "fleet" && covers(each.net, address));
       const should = !of(["never", "tenant"]) && (ownBan || (fleetBan && !of(["fleet"])));
       // A host's ban of one port inside a fleet's allow leaves the other ports to a wider fleet ban: the attacker's own doing.

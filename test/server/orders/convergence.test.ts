@@ -220,6 +220,25 @@ test("a ban the host will not carry out is reported, counts as received, and sto
   await until(() => coordinator.reports.get("h1")?.refused.length === 0, "no longer reported");
 });
 
+test("a ban that was refused for a protected address is carried out when the address is not protected any more", async () => {
+  await using nats = await startTestNats();
+  const orderLog = new MemoryOrderLog();
+  await using coordinator = await startCoordinator(nats, orderLog, new Map([["h1", "t1"]]));
+  let session = true;
+  await using agent = new FleetAgent(nats, "h1", "t1", ({ id }) =>
+    id === 1 && session ? "holds a session" : undefined,
+  );
+  await until(() => agent.fleet.state().inSync, "it follows");
+  coordinator.publisher.publish("fleet", orderLog.append("fleet", [ban(1)]));
+  await until(() => coordinator.reports.get("h1")?.refused.length === 1, "the refusal is reported");
+  assert.deepEqual(enforcedNets(agent, "fleet"), []);
+  session = false;
+  // What follows any order: the next report.
+  coordinator.publisher.publish("fleet", orderLog.append("fleet", [ban(2)]));
+  await until(() => coordinator.reports.get("h1")?.refused.length === 0, "no longer reported");
+  assert.deepEqual(enforcedNets(agent, "fleet"), ["2001:db8:1::/64", "2001:db8:2::/64"]);
+});
+
 test("hosts without orders of their own cost the database nothing", async () => {
   await using nats = await startTestNats();
   const orderLog = new MemoryOrderLog();
