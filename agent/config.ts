@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { parseNet } from "../shared/address.ts";
@@ -15,8 +16,8 @@ const net = z
 const AgentYaml = z.strictObject({
   /** Everything the agent remembers: bans, log positions, its last revision. Only one agent may use it. */
   stateDir: z.string().default("/var/lib/fleet2ban-agent"),
-  /** Written by `agent enroll`. When the file does not exist the agent works alone. */
-  credentials: z.string().default("/etc/fleet2ban/agent.credentials"),
+  /** Written by `agent enroll` and renewed by the agent. Absent: `agent.credentials` in stateDir. Without the file the agent works alone. */
+  credentials: z.string().optional(),
   /** Absent: /etc/fail2ban when it exists, else the built-in library. */
   configDir: z.string().optional(),
   /** Your own jail.local, jail.d/ and filter.d/ over configDir's; an update never touches them. May be absent. */
@@ -39,7 +40,11 @@ const AgentYaml = z.strictObject({
 });
 
 export type AgentConfig = Readonly<
-  Omit<z.infer<typeof AgentYaml>, "configDir" | "jails"> & { configDir: string; jails: readonly string[] }
+  Omit<z.infer<typeof AgentYaml>, "configDir" | "credentials" | "jails"> & {
+    configDir: string;
+    credentials: string;
+    jails: readonly string[];
+  }
 >;
 
 /**
@@ -64,7 +69,8 @@ export function loadAgentConfig(
   }
   const { configDir: named, jails: enabled, ...rest } = read.data;
   const configDir = named ?? defaultConfigDir();
-  return { ...rest, configDir, jails: enabled ?? (configDir === builtInConfigDir() ? ["sshd"] : []) };
+  const credentials = rest.credentials ?? join(rest.stateDir, "agent.credentials");
+  return { ...rest, configDir, credentials, jails: enabled ?? (configDir === builtInConfigDir() ? ["sshd"] : []) };
 }
 
 function readYaml(path: string): Readonly<Record<string, unknown>> | null {

@@ -15,7 +15,17 @@ const commands: Readonly<
   status: { about: "the running agent: jails, bans, firewall, fleet", load: () => import("./commands/status.ts") },
   ban: { about: "ban an address in one jail, by hand", load: () => import("./commands/ban.ts") },
   unban: { about: "lift a ban on this host, whoever made it", load: () => import("./commands/unban.ts") },
+  uninstall: { about: "take all of ours out of the firewall", load: () => import("./commands/uninstall.ts") },
+  completion: {
+    about: "a script that completes all this in bash",
+    load: async () => ({ command: (await import("./commands/completion.ts")).completionCommand(everyCommand) }),
+  },
 };
+
+async function everyCommand(): Promise<Record<string, AgentCommand>> {
+  const loaded = Object.entries(commands).map(async ([name, { load }]) => [name, (await load()).command] as const);
+  return Object.fromEntries(await Promise.all(loaded));
+}
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on("error", () => process.exit(exitCodes.ok));
@@ -41,6 +51,6 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function overview(): string {
-  const rows = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`);
+  const rows = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(12)}${about}`);
   return `usage: fleet2ban-agent COMMAND [options]\n\n${rows.join("\n")}\n\nEvery command has --help.\n`;
 }

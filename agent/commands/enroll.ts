@@ -5,6 +5,7 @@ import { loadAgentConfig } from "../config.ts";
 import { saveCredentials } from "../fleet/credentials.ts";
 import { enroll } from "../fleet/enroll.ts";
 import { type AgentCommand, configOption, jsonOption, printJson } from "./command.ts";
+import { nextSteps } from "./next-steps.ts";
 
 export const command: AgentCommand = {
   help: {
@@ -22,14 +23,15 @@ export const command: AgentCommand = {
   },
   async run(line) {
     const { credentials: file } = loadAgentConfig(line.text("config"));
-    if (existsSync(file) && !line.on("force")) {
+    const again = existsSync(file);
+    if (again && !line.on("force")) {
       throw new Fleet2banError("conflict", `${file}: this host is enrolled already; pass --force to enrol it anew`);
     }
     const credentials = await enroll(line.positionals[0] ?? "", line.text("name") ?? hostname(), Date.now());
     saveCredentials(file, credentials);
     const { host, tenant } = credentials;
     if (line.on("json")) printJson({ host, tenant, credentials: file });
-    else process.stdout.write(`enrolled as ${tenant}/${host}; credentials in ${file}\n`);
+    else process.stdout.write(`enrolled as ${tenant}/${host}; credentials in ${file}\n${nextSteps(again)}`);
     return exitCodes.ok;
   },
 };

@@ -4,6 +4,7 @@ import { openLogger } from "../logger.ts";
 import { run } from "../run.ts";
 import { readSettingsApart } from "../settings-child.ts";
 import { type AgentCommand, configOption } from "./command.ts";
+import { startingHints } from "./next-steps.ts";
 
 /** Ended by force if closing takes longer: systemd, and whoever waits for a reboot, count on it. */
 const closeTimeoutMs = 9000;
@@ -32,6 +33,7 @@ export const command: AgentCommand = {
     const log = openLogger(config.logLevel);
     {
       await using _agent = await run(config, settings, { now: Date.now, log });
+      for (const hint of startingHints(config, settings)) log.warn({ event: "hint" }, hint);
       setTimeout(giveBackMemory, settledAfterMs).unref();
       if (!stop.signal.aborted) await once(stop.signal, "abort");
     }

@@ -5,6 +5,7 @@ import * as z from "zod/mini";
 import { secondMs } from "../../shared/durations.ts";
 import { type AgentCredentials, parseAgentCredentials } from "../../shared/enrollment.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
+import { giveToOwner } from "../give-to-owner.ts";
 
 /**
  * Reads what `agent enroll` wrote.
@@ -24,7 +25,7 @@ export function loadCredentials(file: string): AgentCredentials | undefined {
   }
 }
 
-/** Whole or not at all, and readable by its owner only. */
+/** Whole or not at all, and readable by its owner only: the one whose directory it is. */
 export function saveCredentials(file: string, credentials: AgentCredentials): void {
   const part = `${file}.${process.pid}.part`;
   try {
@@ -37,6 +38,7 @@ export function saveCredentials(file: string, credentials: AgentCredentials): vo
     } finally {
       closeSync(handle);
     }
+    giveToOwner(part);
     renameSync(part, file);
   } catch (cause) {
     rmSync(part, { force: true });

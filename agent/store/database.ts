@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
+import { giveToOwner } from "../give-to-owner.ts";
 import type { Logger } from "../logger.ts";
 import { schema, schemaVersion } from "./schema.ts";
 
@@ -53,6 +54,7 @@ export function lockStateDir(stateDir: string): Disposable {
     chmodSync(stateDir, 0o700);
     lock = new DatabaseSync(join(stateDir, "agent.lock"));
     chmodSync(join(stateDir, "agent.lock"), 0o600);
+    giveToOwner(join(stateDir, "agent.lock"));
     lock.exec("BEGIN EXCLUSIVE");
   } catch (cause) {
     lock?.close();
@@ -94,6 +96,8 @@ function openChecked(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs });
   try {
     chmodSync(path, 0o600);
+    // Before its journal is made: SQLite gives that to the owner of the database.
+    giveToOwner(path);
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${cacheKib}`);
     const check = database.prepare("PRAGMA quick_check(1)").get()?.quick_check;
     if (check !== "ok") throw Object.assign(new Error(String(check)), { errcode: 11 });

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { type CommandHelp, formatHelp, parseCommandLine, reportFatal, UsageError } from "../../shared/command-line.ts";
+import { completionScript } from "../../shared/completion.ts";
 import { exitCodeOf, exitCodes } from "../../shared/errors.ts";
 import { openApiClient } from "./api-client.ts";
 import type { Answer } from "./command.ts";
 import { commands } from "./commands.ts";
-import { completionScript } from "./completion.ts";
 import { replayCommand } from "./replay.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -24,7 +24,9 @@ async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === "replay") return await replayCommand(rest, process);
   if (name === "completion") {
-    process.stdout.write(completionScript(rest[0], commands, common));
+    if (rest[0] !== "bash")
+      throw new UsageError('usage: fleet2ban completion bash; then: eval "$(fleet2ban completion bash)"');
+    process.stdout.write(completionScript("fleet2ban", commands, common, ["replay", "completion", "help"]));
     return exitCodes.ok;
   }
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {

@@ -59,6 +59,7 @@ test("the installed agent runs a jail and ends in peace", async () => {
   const seconds = Math.floor(Date.now() / 1000);
   writeFileSync(log, `${seconds} door refused 192.0.2.1\n${seconds} door refused 192.0.2.1\n`);
   await waitFor(() => agent.stderr().includes('"event":"banned"'), "a ban");
+  assert.match(agent.stderr(), /works alone; `fleet2ban-agent enroll TOKEN` joins a fleet/);
   const status = await runProgram(main, ["status", "--config", config]);
   assert.match(status.stdout, /jail {6}door: 1 banned/);
   agent.signal("SIGTERM");
@@ -76,6 +77,7 @@ test("the installed agent joins a fleet over an encrypted line", { timeout: 120_
   );
   const enrolled = await runProgram(main, ["enroll", token, "--config", joined]);
   assert.equal(enrolled.code, 0, enrolled.stderr);
+  assert.match(enrolled.stdout, /^enrolled as default\/web-1; .*\nnext: /, "it does not say what to do next");
   await using agent = startProgram(main, ["run", "--config", joined]);
   const inStep = async () => {
     if (agent.ending() !== undefined) throw new Error(agent.stderr());
