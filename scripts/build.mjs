@@ -1,10 +1,11 @@
 // `npm run build`: what is installed on servers, in dist/. Bundles instead of thousands of modules: a fraction of the
 // memory and of the start. What is read at run time lies beside them. `npm run build -- agent` builds one program.
-import { cpSync, rmSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { licencesOf } from "./licences.mjs";
 
 const root = dirname(import.meta.dirname);
 const at = (...names) => join(root, ...names);
@@ -13,12 +14,15 @@ const at = (...names) => join(root, ...names);
 const requireBanner =
   'import{createRequire as nodeRequire}from"node:module";const require=nodeRequire(import.meta.url);';
 const options = {
+  absWorkingDir: root,
   bundle: true,
   minify: true,
   platform: "node",
   format: "esm",
   target: "node24",
+  // The licences are all in licences.txt; comments of that kind stay beside the bundle as well.
   legalComments: "linked",
+  metafile: true,
   outExtension: { ".js": ".mjs" },
   banner: { js: requireBanner },
   // Loaded by pg only where somebody has compiled it.
@@ -56,7 +60,7 @@ if (wanted.includes("server")) await buildServer();
 
 async function buildAgent() {
   rmSync(out("agent"), { recursive: true, force: true });
-  await build({
+  const { metafile } = await build({
     ...options,
     entryPoints: { "fleet2ban-agent": at("agent/main.ts") },
     outdir: out("agent"),
@@ -64,22 +68,26 @@ async function buildAgent() {
     splitting: true,
     plugins: [tlsWhenNeeded],
   });
+  writeLicences(out("agent"), Object.keys(metafile.inputs));
   copy("agent/settings/built-in", out("agent/built-in"));
   copy("agent/packaging", out("agent/packaging"));
 }
 
 async function buildServer() {
   rmSync(out("server"), { recursive: true, force: true });
-  await build({
+  const { metafile } = await build({
     ...options,
     entryPoints: { "fleet2ban-server": at("server/main.ts"), fleet2ban: at("server/cli/main.ts") },
     outdir: out("server"),
   });
   copy("migrations", out("server/migrations"));
   copy("server/dashboard/assets", out("server/assets"));
-  for (const asset of ["htmx.org/dist/htmx.min.js", "uplot/dist/uPlot.iife.min.js", "uplot/dist/uPlot.min.css"]) {
-    cpSync(fileURLToPath(import.meta.resolve(asset)), out("server/assets", basename(asset)));
-  }
+  const assets = ["htmx.org/dist/htmx.min.js", "uplot/dist/uPlot.iife.min.js", "uplot/dist/uPlot.min.css"].map(
+    (asset) => fileURLToPath(import.meta.resolve(asset)),
+  );
+  for (const asset of assets) cpSync(asset, out("server/assets", basename(asset)));
+  const fromAssets = assets.map((asset) => relative(root, asset));
+  writeLicences(out("server"), [...Object.keys(metafile.inputs), ...fromAssets]);
   copyAddressData("@ip-location-db/geo-whois-asn-country-mmdb", ["geo-whois-asn-country.mmdb", "NRO_LICENSE"]);
   const licences = ["DBIP-LICENSE", "MODIFICATIONS", "NRO_LICENSE", "ROUTEVIEWS-LICENSE"];
   copyAddressData("@ip-location-db/asn", ["asn-ipv4-num.csv", "asn-ipv6-num.csv", ...licences]);
@@ -98,6 +106,10 @@ function copyAddressData(name, files) {
   for (const file of ["package.json", ...files]) {
     cpSync(join(folder, file), out("server/address-data", basename(name), file));
   }
+}
+
+function writeLicences(folder, inputs) {
+  writeFileSync(join(folder, "licences.txt"), licencesOf(root, inputs));
 }
 
 function copy(from, to) {

