@@ -20,9 +20,17 @@ const count = z.int().check(z.nonnegative());
 const ScopePosition = z.object({ scope: ScopeWire, epoch: count, revision: count });
 export type ScopePosition = Readonly<z.infer<typeof ScopePosition>>;
 
+/**
+ * Parts of a snapshot that one question brings, as far as they fit: a hundred thousand bans are 25 parts, and a round
+ * trip for each costs both sides more than the part does.
+ */
+export const snapshotPartsMax = 8;
+
 /** `up.<host>.sync`: brings what comes after each position; `chunk` instead asks for one part of a snapshot. */
 export const SyncRequest = z.object({
   v: z.literal(1),
+  /** Of a snapshot send all up to the next part whose index this divides; absent: only the one that is asked for. */
+  parts: z.exactOptional(z.int().check(z.minimum(1), z.maximum(snapshotPartsMax))),
   positions: z
     .array(
       z.extend(ScopePosition, {

@@ -1,8 +1,9 @@
 import { createHash, type KeyObject, sign, verify } from "node:crypto";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import * as z from "zod/mini";
+import { isNet } from "./address.ts";
 import { Fleet2banError } from "./errors.ts";
-import { type Order, OrderWire, type Scope, ScopeWire } from "./order.ts";
+import { type BanOrder, levelMax, type Order, OrderWire, type Scope, ScopeWire } from "./order.ts";
 
 /** Orders of one frame; a longer stretch of the log is sent as several, a longer snapshot as chunks. */
 export const frameOrdersMax = 4000;
@@ -175,7 +176,10 @@ function toRows(orders: readonly Order[]): Row[] {
 const reasonLengthMax = 200;
 const netLengthMax = 49;
 
-/** Each row becomes an order through `OrderWire`, so that nothing but the closed list of verbs can come out. */
+/**
+ * Each row becomes an order through `OrderWire`, so that nothing but the closed list of verbs can come out. Nearly all
+ * rows are bans, and a snapshot holds a hundred thousand: those go by the same rules without the schema's machinery.
+ */
 function fromRows(rows: readonly AnyRow[]): (Order | UnusableOrder)[] {
   let lastId = 0;
   let lastUntilMs = 0;
@@ -187,6 +191,8 @@ function fromRows(rows: readonly AnyRow[]): (Order | UnusableOrder)[] {
   return rows.map((each) => {
     lastId += each[1];
     const untilMs = each[0] === "b" || each[0] === "a" || each[0] === "n" ? untilOf(each[3]) : null;
+    const ban = plainBan(each, lastId, untilMs);
+    if (ban !== undefined) return ban;
     const known = row.safeParse(each);
     const read = known.success ? OrderWire.safeParse(wireOf(known.data, lastId, untilMs)) : undefined;
     if (read?.success === true) return read.data;
@@ -194,6 +200,22 @@ function fromRows(rows: readonly AnyRow[]): (Order | UnusableOrder)[] {
     const net = typeof each[2] === "string" ? each[2].slice(0, netLengthMax) : "";
     return { kind: "unusable", id: Math.max(0, lastId), net, why: `cannot be read: ${why}`.slice(0, reasonLengthMax) };
   });
+}
+
+/** A ban as `OrderWire` would read it; undefined for everything else, and whenever in doubt. */
+function plainBan(each: AnyRow, id: number, untilMs: number | null): BanOrder | undefined {
+  if (each.length !== 6 || each[0] !== "b" || !Number.isSafeInteger(id) || id < 1) return undefined;
+  const [, , net, difference, portList, level] = each;
+  const hasEnd = untilMs !== null && Number.isSafeInteger(difference) && Number.isSafeInteger(untilMs) && untilMs > 0;
+  if (!hasEnd && difference !== null) return undefined;
+  if (typeof net !== "string" || net.length > netLengthMax || !isNet(net)) return undefined;
+  // Few bans name ports; the schema may read those.
+  if (portList !== null || !(level === null || isLevel(level))) return undefined;
+  return { kind: "ban", id, net, untilMs, ports: null, level };
+}
+
+function isLevel(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= levelMax;
 }
 
 function wireOf(each: Row, id: number, untilMs: number | null): object {

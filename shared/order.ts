@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { parseNet } from "./address.ts";
+import { isNet } from "./address.ts";
 import { dayMs } from "./durations.ts";
 import { tokenPattern } from "./subjects.ts";
 
@@ -40,13 +40,13 @@ export const banPortsMax = 32;
 /** Longest ban a policy can make. Agents refuse a longer one that no person has ordered. */
 export const banTimeMsMax = 3650 * dayMs;
 
+/** A ladder has four rungs; a longer one must not be refused by agents that are out there. */
+export const levelMax = 15;
+
 /** Id of the ban that every host holds to prove that orders arrive and are enforced; no other ban gets that far. */
 export const canaryBanId = Number.MAX_SAFE_INTEGER;
 
-const net = z.string().check(
-  z.maxLength(49),
-  z.refine((text) => parseNet(text) !== undefined, "not an address or network"),
-);
+const net = z.string().check(z.maxLength(49), z.refine(isNet, "not an address or network"));
 const id = z.int().check(z.nonnegative());
 const untilMs = z.nullable(z.int().check(z.positive()));
 const ports = z.array(z.int().check(z.minimum(1), z.maximum(65_535))).check(z.minLength(1), z.maxLength(banPortsMax));
@@ -58,7 +58,7 @@ export const OrderWire = z.discriminatedUnion("kind", [
     net,
     untilMs,
     ports: z.nullable(ports),
-    level: z.nullable(z.int().check(z.minimum(0), z.maximum(15))),
+    level: z.nullable(z.int().check(z.minimum(0), z.maximum(levelMax))),
   }),
   z.object({ kind: z.literal("unban"), id, net, reason: z.enum(unbanReasons) }),
   z.object({

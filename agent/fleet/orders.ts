@@ -1,7 +1,12 @@
 import type { KeyObject } from "node:crypto";
 import { minuteMs, secondMs } from "../../shared/durations.ts";
 import { messageOf } from "../../shared/errors.ts";
-import { encodeMessage, reportedProblemsMax, type StatusReport } from "../../shared/fleet-messages.ts";
+import {
+  encodeMessage,
+  reportedProblemsMax,
+  type StatusReport,
+  snapshotPartsMax,
+} from "../../shared/fleet-messages.ts";
 import { canaryBanId, type Order, type Scope } from "../../shared/order.ts";
 import { decodeOrderFrame, type ReceivedFrame } from "../../shared/order-frame.ts";
 import type { Standing } from "../../shared/order-set.ts";
@@ -36,6 +41,8 @@ export type OrderReceiverParts = Readonly<{
 
 /** An unanswered question is asked again after this, and then ever later. */
 const askAgainMs = { first: 2 * secondMs, longest: minuteMs } as const;
+/** Parts that come together come at once; of an older coordinator, or when it had no room for more, the next is asked for. */
+const nextPartMs = 200;
 /** Reports come at least this often … */
 const reportIntervalMs = minuteMs;
 /** … and at most this often. */
@@ -156,7 +163,7 @@ export class OrderReceiver implements Disposable {
       // It answers: the next part is not to wait as long as somebody who does not.
       this.#askDelayMs = askAgainMs.first;
       this.#ask(0);
-    }
+    } else if (ask === "wait") this.#ask(nextPartMs);
     // A question is on its way already when a timer runs: it covers every scope.
     else if (ask === "soon" && this.#askTimer === undefined) this.#ask(frame.spreadMs * this.#parts.random());
     else if (this.inSync()) this.#stopAsking();
@@ -213,7 +220,11 @@ export class OrderReceiver implements Disposable {
         ...(awaited === undefined ? {} : { chunk: awaited }),
       }));
       // Cut off: `connected` asks afresh.
-      if (positions.length === 0 || !this.#parts.send("sync", encodeMessage({ v: 1, positions }))) return;
+      if (
+        positions.length === 0 ||
+        !this.#parts.send("sync", encodeMessage({ v: 1, parts: snapshotPartsMax, positions }))
+      )
+        return;
       const waitMs = this.#askDelayMs * (1 + this.#parts.random());
       this.#askDelayMs = Math.min(this.#askDelayMs * 2, askAgainMs.longest);
       this.#ask(waitMs + this.#spreadMs);

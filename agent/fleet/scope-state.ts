@@ -1,3 +1,4 @@
+import { snapshotPartsMax } from "../../shared/fleet-messages.ts";
 import type { Order, Scope } from "../../shared/order.ts";
 import type { ReceivedFrame, UnusableOrder } from "../../shared/order-frame.ts";
 import { OrderSet, type Standing } from "../../shared/order-set.ts";
@@ -10,8 +11,11 @@ export type FrameOutcome = Readonly<{
   unusable: readonly UnusableOrder[];
   /** `snapshot`: the store's copy is to be replaced; `delta`: `orders` are to be added to it. */
   saved: "nothing" | "delta" | "snapshot";
-  /** Whether to ask the coordinator: `now` for the next part of a snapshot, `soon` for a gap everybody may have. */
-  ask: "no" | "soon" | "now";
+  /**
+   * Whether to ask the coordinator: `now` for the next parts of a snapshot, `soon` for a gap everybody may have; `wait`
+   * for the next part, which is on its way.
+   */
+  ask: "no" | "soon" | "now" | "wait";
   /** Why it was not followed, for the log; null when it was. */
   ignored: string | null;
 }>;
@@ -35,7 +39,7 @@ type Assembly = {
  */
 export class ScopeState {
   readonly scope: Scope;
-  readonly set = new OrderSet();
+  #set = new OrderSet();
   #epoch = 0;
   #assembly: Assembly | undefined;
   #damaged = false;
@@ -46,6 +50,10 @@ export class ScopeState {
 
   constructor(scope: Scope) {
     this.scope = scope;
+  }
+
+  get set(): OrderSet {
+    return this.#set;
   }
 
   /** 0 = nothing yet. */
@@ -140,7 +148,7 @@ export class ScopeState {
     assembly.next += 1;
     if (assembly.next < count) {
       this.#inSync = false;
-      return nothing("now");
+      return nothing(assembly.next % snapshotPartsMax === 0 ? "now" : "wait");
     }
     this.#assembly = undefined;
     return this.#become(assembly, nowMs);
@@ -152,7 +160,7 @@ export class ScopeState {
     if (wanted.hash !== hash && unusable.length === 0)
       return { ...nothing("soon"), ignored: "a snapshot whose hash is not its own" };
     const orders = [...removals(this.set, wanted, nowMs), ...additions(this.set, wanted)];
-    this.set.replace(standing, revision);
+    this.#set = wanted;
     this.#epoch = epoch;
     this.#inSync = true;
     this.#damaged = false;

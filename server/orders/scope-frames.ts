@@ -14,13 +14,21 @@ const snapshotsMax = 3;
 /** Different starting points of deltas remembered; after an outage nearly all agents ask from the same. */
 const deltasMax = 64;
 
+/** Sent at once to one host: an eighth of what nats-server holds for a slow reader before it cuts him off. */
+const answerBytesMax = 256 * 1024;
+/** A signature costs 0.1 ms, and after an outage ten thousand hosts ask within seconds. */
+const heartbeatAgeMaxMs = 1000;
+
+type MadeSnapshot = Readonly<{ snapshot: Snapshot; chunks: (Buffer | undefined)[] }>;
+
 /** Signed frames of one scope, made once and given to everybody who needs the same. */
 export class ScopeFrames {
   readonly #scope: Scope;
   readonly #log: ScopeLog;
   #deltas = new Map<number, readonly Buffer[]>();
   #deltasTo = -1;
-  #snapshots: { snapshot: Snapshot; chunks: (Buffer | undefined)[] }[] = [];
+  #snapshots: MadeSnapshot[] = [];
+  #heartbeat: Readonly<{ frame: Buffer; context: FrameContext; revision: number }> | undefined;
 
   constructor(scope: Scope, log: ScopeLog) {
     this.#scope = scope;
@@ -28,7 +36,12 @@ export class ScopeFrames {
   }
 
   heartbeat(context: FrameContext): Buffer {
-    return this.#delta(context, this.#log.revision, [])[0] ?? Buffer.alloc(0);
+    const { revision } = this.#log;
+    const known = this.#heartbeat;
+    if (known !== undefined && known.revision === revision && saysTheSame(known.context, context)) return known.frame;
+    const frame = this.#delta(context, revision, [])[0] ?? Buffer.alloc(0);
+    this.#heartbeat = { frame, context, revision };
+    return frame;
   }
 
   /** From `revision` to now, undefined when that needs a snapshot. */
@@ -39,23 +52,43 @@ export class ScopeFrames {
     if (known !== undefined) return known;
     const orders = this.#log.since(revision);
     if (orders === undefined) return undefined;
+    if (orders.length === 0) return [this.heartbeat(context)];
     const frames = this.#delta(context, revision, orders);
-    if (orders.length > 0) this.#deltas.set(revision, frames);
+    this.#deltas.set(revision, frames);
     return frames;
   }
 
   /**
-   * Chunk `index` of the snapshot at `revision`, or the first of a current one when that is wanted or the other is gone.
+   * The parts of the snapshot at `revision` from `index` on, or the first ones of a current one when that is wanted or the
+   * other is gone.
    *
    * @param least  the asker takes no snapshot of an earlier revision
+   * @param count  up to the next part whose index this divides, and no more than `answerBytesMax` together
    */
-  chunk(context: FrameContext, least: number, wanted?: Readonly<{ revision: number; index: number }>): Buffer {
+  parts(
+    context: FrameContext,
+    least: number,
+    count: number,
+    wanted?: Readonly<{ revision: number; index: number }>,
+  ): readonly Buffer[] {
     const held = this.#snapshots.find((each) => each.snapshot.revision === wanted?.revision);
-    const index = held === undefined ? 0 : (wanted?.index ?? 0);
-    const { snapshot, chunks } = held ?? this.#current(context.nowMs, least);
+    const first = held === undefined ? 0 : (wanted?.index ?? 0);
+    const made = held ?? this.#current(context.nowMs, least);
+    const end = Math.min(made.chunks.length, (Math.floor(first / count) + 1) * count);
+    const frames: Buffer[] = [];
+    let bytes = 0;
+    for (let index = first; index < end; index += 1) {
+      const frame = this.#chunk(made, index, context);
+      bytes += frame.length;
+      if (frames.length > 0 && bytes > answerBytesMax) break;
+      frames.push(frame);
+    }
+    return frames.length === 0 ? [this.heartbeat(context)] : frames;
+  }
+
+  #chunk({ snapshot, chunks }: MadeSnapshot, index: number, context: FrameContext): Buffer {
     const known = chunks[index];
     if (known !== undefined) return known;
-    if (index >= chunks.length) return this.heartbeat(context);
     const frame = encodeOrderFrame(
       {
         ...this.#common(context),
@@ -72,7 +105,7 @@ export class ScopeFrames {
     return frame;
   }
 
-  #current(nowMs: number, least: number) {
+  #current(nowMs: number, least: number): MadeSnapshot {
     const latest = this.#snapshots.at(-1);
     const fresh = latest !== undefined && nowMs - latest.snapshot.madeMs < snapshotAgeMaxMs;
     // Whoever claims to be ahead of the log must not have one made for every question.
@@ -115,4 +148,11 @@ export class ScopeFrames {
   #common(context: FrameContext) {
     return { scope: this.#scope, epoch: context.epoch, atMs: context.nowMs, spreadMs: context.spreadMs };
   }
+}
+
+/** Of a moment ago, with the same epoch and span. */
+function saysTheSame(before: FrameContext, { signingKey, epoch, spreadMs, nowMs }: FrameContext): boolean {
+  const ageMs = nowMs - before.nowMs;
+  const isSame = before.epoch === epoch && before.spreadMs === spreadMs && before.signingKey === signingKey;
+  return isSame && ageMs >= 0 && ageMs < heartbeatAgeMaxMs;
 }

@@ -17,8 +17,8 @@ export type AnswerParts = Readonly<{
   log: Logger;
 }>;
 
-/** Answers on their way before we wait for the bus, so that a storm of requests does not fill its buffers. */
-const answersInFlightMax = 64;
+/** On their way before we wait for the bus, so that a storm of questions fills neither its buffers nor our memory. */
+const bytesInFlightMax = 4 * 1024 * 1024;
 
 /** Brings agents that ask up to date, one after the other, so that ten thousand at once are a queue and not a flood. */
 export class SyncAnswers implements AsyncDisposable {
@@ -56,26 +56,30 @@ export class SyncAnswers implements AsyncDisposable {
   }
 
   async #answerAll(): Promise<void> {
-    let answers = 0;
+    let bytes = 0;
     for (;;) {
       const next = this.#requests.entries().next().value;
       if (next === undefined || this.#closed) return;
       const [host, request] = next;
       this.#requests.delete(host);
       try {
-        await this.#answer(host, request);
-        answers += 1;
-        if (answers % answersInFlightMax === 0) await this.#parts.bus.flush();
+        bytes += await this.#answer(host, request);
+        if (bytes < bytesInFlightMax) continue;
+        bytes = 0;
+        await this.#parts.bus.flush();
       } catch (error) {
         this.#parts.log.warn({ err: error, host, event: "sync_failed" }, "could not answer a host; it will ask again");
       }
     }
   }
 
-  async #answer(host: string, request: SyncRequest): Promise<void> {
+  /** @returns how many bytes are on their way now */
+  async #answer(host: string, request: SyncRequest): Promise<number> {
+    let bytes = 0;
     const { contextOf, framesOf, scopesOf } = this.#parts;
     const epoch = this.#parts.epoch();
     const allowed = scopesOf(host);
+    const { parts = 1 } = request;
     for (const { scope, ...position } of request.positions) {
       if (!allowed.has(scope)) continue;
       const frames = await framesOf(scope);
@@ -85,17 +89,19 @@ export class SyncAnswers implements AsyncDisposable {
       const delta = continues ? frames.since(position.revision, context) : undefined;
       const least = knowsEpoch ? position.revision : 0;
       const part = position.chunk?.epoch === epoch ? position.chunk : undefined;
-      this.#send(host, delta ?? [frames.chunk(context, least, part)]);
+      bytes += this.#send(host, delta ?? frames.parts(context, least, parts, part));
     }
+    return bytes;
   }
 
-  #send(host: string, frames: readonly Buffer[]): void {
+  #send(host: string, frames: readonly Buffer[]): number {
     const bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
     if (!this.#budget.take(host, bytes, this.#parts.now())) {
       this.#limited += 1;
       this.#parts.log.warn({ host, bytes, event: "sync_limited" }, "sent nothing to a host that asks for too much");
-      return;
+      return 0;
     }
     for (const frame of frames) this.#parts.bus.publish(subjects.down(host, "sync"), frame);
+    return bytes;
   }
 }

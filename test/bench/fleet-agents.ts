@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { OrderReceiver } from "../../agent/fleet/orders.ts";
-import { encodeMessage } from "../../shared/fleet-messages.ts";
+import { encodeMessage, snapshotPartsMax } from "../../shared/fleet-messages.ts";
 import type { Scope } from "../../shared/order.ts";
 import { subjects } from "../../shared/subjects.ts";
 import { MemoryOrderStore, quietLog } from "../support/fleet-memory.ts";
@@ -38,6 +38,7 @@ export type AgentsReport =
 const reconnectMs = { wait: 100, spread: 400 } as const;
 const reportMs = { pause: 1_000, every: 60_000 } as const;
 const askAgainMs = 2_000;
+const nextPartMs = 200;
 
 type Place = Extract<AgentsOrder, { do: "start" }>["place"];
 type Common = Readonly<{
@@ -168,6 +169,7 @@ class LightAgent extends SimulatedAgent {
     if (outcome === undefined) return;
     if (outcome.changed) this.#report(spreadMs * Math.random());
     if (outcome.ask === "now") this.#ask(0);
+    else if (outcome.ask === "wait") this.#ask(nextPartMs);
     else if (outcome.ask === "soon" && this.#askTimer === undefined) this.#ask(spreadMs * Math.random());
     else if (this.fleet.inSync) {
       clearTimeout(this.#askTimer);
@@ -181,7 +183,8 @@ class LightAgent extends SimulatedAgent {
     this.#askTimer = setTimeout(() => {
       this.#askTimer = undefined;
       const positions = [...this.#scopes.values()].filter(({ inSync }) => !inSync).map((scope) => scope.position());
-      if (positions.length === 0 || !this.send("sync", encodeMessage({ v: 1, positions }))) return;
+      if (positions.length === 0 || !this.send("sync", encodeMessage({ v: 1, parts: snapshotPartsMax, positions })))
+        return;
       this.#ask(askAgainMs * (1 + Math.random()) + this.spreadMs);
     }, delayMs);
   }

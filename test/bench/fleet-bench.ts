@@ -2,12 +2,12 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { agentJwt } from "../../server/bus/jwt.ts";
 import { type BusKeys, loadBusKeys } from "../../server/bus/keys.ts";
 import { freePorts } from "../support/live-fleet.ts";
 import { startProgram } from "../support/program.ts";
-import { waitFor } from "../support/wait-for.ts";
 import { cpuSeconds } from "./cpu-seconds.ts";
 import type { AgentsOrder, AgentsReport } from "./fleet-agents.ts";
 import { fastUserKey } from "./nats-line.ts";
@@ -15,6 +15,8 @@ import { fastUserKey } from "./nats-line.ts";
 /** The order log's end is kept, as after days of running. */
 const ordersKept = 20_000;
 const hourMs = 3_600_000;
+const pollMs = 200;
+const waitMsMax = 600_000;
 const agentsFile = new URL("./fleet-agents.ts", import.meta.url);
 
 export type Bench = Awaited<ReturnType<typeof openBench>>;
@@ -89,7 +91,7 @@ export async function openBench({ agents, bans, processes, whole: wholeMax, tls 
       children.push(...fresh);
       const startedMs = performance.now();
       for (const child of fresh) child.send({ do: "connect" } satisfies AgentsOrder);
-      await waitFor(() => allInStep(ask, started), "all agents to be in step", 600_000);
+      await untilTrue(() => allInStep(ask, started), "all agents to be in step");
       return secondsSince(startedMs);
     },
     async position(): Promise<Position> {
@@ -179,6 +181,15 @@ async function allInStep(
 ): Promise<boolean> {
   const states = await ask();
   return states.reduce((sum, { agents }) => sum + agents, 0) === count && states.every(isInStep);
+}
+
+/** Asks rarely: each answer costs as much as a ban's way to every agent. */
+export async function untilTrue(condition: () => Promise<boolean>, what: string): Promise<void> {
+  const deadlineMs = performance.now() + waitMsMax;
+  while (!(await condition())) {
+    if (performance.now() > deadlineMs) throw new Error(`waited ${waitMsMax} ms for ${what}`);
+    await sleep(pollMs);
+  }
 }
 
 export function isInStep({ agents, inSync }: Extract<AgentsReport, { said: "state" }>): boolean {

@@ -7,10 +7,9 @@ import { type CommandHelp, formatHelp, parseCommandLine, reportFatal } from "../
 import { exitCodeOf, exitCodes, Fleet2banError } from "../../shared/errors.ts";
 import { canaryBanId } from "../../shared/order.ts";
 import { OrderSet, type Standing } from "../../shared/order-set.ts";
-import { waitFor } from "../support/wait-for.ts";
 import { cpuSeconds, cpuSecondsOfTree, memoryMb } from "./cpu-seconds.ts";
 import type { AgentsOrder } from "./fleet-agents.ts";
-import { type Bench, hear, isInStep, openBench, secondsSince } from "./fleet-bench.ts";
+import { type Bench, hear, isInStep, openBench, secondsSince, untilTrue } from "./fleet-bench.ts";
 
 const help: CommandHelp = {
   usage: "npm run bench:fleet -- [options]",
@@ -58,8 +57,9 @@ async function main(args: readonly string[]): Promise<number> {
   const shape = { agents, bans, processes: number("processes", 2), whole: number("whole", 4), tls: !line.on("plain") };
   await using bench = await openBench(shape);
   const cold = Math.min(agents, coldMax);
+  const before = bench.cpu();
   const coldSeconds = await bench.start(cold, null);
-  const coldCpuSeconds = bench.cpu();
+  const coldCpuSeconds = cpuBetween(before, bench.cpu());
   say(`${cold} cold agents in step after ${coldSeconds} s, CPU seconds: ${JSON.stringify(coldCpuSeconds)}`);
   if (agents > cold) say(`the others after ${await bench.start(agents - cold, await bench.position())} s`);
   const spread = await timeBans(bench, number("samples", 30));
@@ -67,7 +67,10 @@ async function main(args: readonly string[]): Promise<number> {
   const idle = await measureIdle(bench, number("idle", 20));
   say(JSON.stringify(idle));
   const natsRssMb = memoryMb(bench.natsPid()).rssMb;
+  const beforeResync = bench.cpu();
   const resyncSeconds = await restartNats(bench);
+  // The new nats-server began with nothing.
+  const resyncCpuSeconds = cpuBetween({ ...beforeResync, nats: 0 }, bench.cpu());
   say(`in step ${resyncSeconds} s after nats-server was killed`);
   const diverged = await countDiverged(bench);
   const result = {
@@ -78,6 +81,7 @@ async function main(args: readonly string[]): Promise<number> {
       diverged,
       coldAgents: cold,
       coldCpuSeconds,
+      resyncCpuSeconds,
       tls: !line.on("plain"),
       wholeAgents: bench.whole(),
       loadAverage: loadavg()[0],
@@ -86,6 +90,11 @@ async function main(args: readonly string[]): Promise<number> {
   process.stdout.write(`${JSON.stringify(result)}\n`);
   if (diverged > 0) throw new Fleet2banError("internal", `${diverged} agents hold another set than the database`);
   return exitCodes.ok;
+}
+
+function cpuBetween(before: ReturnType<Bench["cpu"]>, after: ReturnType<Bench["cpu"]>) {
+  const used = (part: keyof typeof after) => Math.round((after[part] - before[part]) * 100) / 100;
+  return { coordinator: used("coordinator"), nats: used("nats"), agents: used("agents") };
 }
 
 /** One ban by hand. @returns when it was asked for */
@@ -148,7 +157,7 @@ async function restartNats(bench: Bench): Promise<number> {
     );
     return newest && states.every(isInStep);
   };
-  await waitFor(arrived, "all agents to be in step again", 600_000);
+  await untilTrue(arrived, "all agents to be in step again");
   return secondsSince(startedMs);
 }
 

@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import { snapshotPartsMax } from "../../shared/fleet-messages.ts";
 import type { Scope } from "../../shared/order.ts";
 import { decodeOrderFrame, type ReceivedFrame } from "../../shared/order-frame.ts";
 import { OrderSet } from "../../shared/order-set.ts";
@@ -95,7 +96,7 @@ export class LightScope {
   }
 
   /** @returns as `FrameOutcome`: whether to ask again, and whether anything changed */
-  take({ frame, high, low }: SharedFrame): Readonly<{ ask: "no" | "soon" | "now"; changed: boolean }> {
+  take({ frame, high, low }: SharedFrame): Readonly<{ ask: "no" | "soon" | "now" | "wait"; changed: boolean }> {
     if (frame.epoch < this.epoch) return { ask: "no", changed: false };
     if (frame.kind === "snapshot") return this.#takeChunk(frame, high, low);
     if (frame.epoch === this.epoch && frame.to < this.revision) return { ask: "no", changed: false };
@@ -129,7 +130,9 @@ export class LightScope {
     part.high = (part.high ^ high) >>> 0;
     part.low = (part.low ^ low) >>> 0;
     part.next += 1;
-    if (part.next < count) return { ask: "now", changed: false } as const;
+    if (part.next < count) {
+      return { ask: part.next % snapshotPartsMax === 0 ? "now" : "wait", changed: false } as const;
+    }
     this.#part = undefined;
     if (hex(part.high) + hex(part.low) !== frame.hash) return { ask: "soon", changed: false } as const;
     this.epoch = frame.epoch;

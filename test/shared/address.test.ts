@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import {
   contains,
   formatNet,
   formatShort,
+  isNet,
   overlaps,
   parseAddress,
   parseNet,
@@ -110,4 +112,29 @@ test("widening to a longer prefix changes nothing", () => {
 test("people see whole addresses without their length", () => {
   assert.equal(formatShort(net("192.0.2.1/32")), "192.0.2.1");
   assert.equal(formatShort(net("2001:db8::/64")), "2001:db8::/64");
+});
+
+test("isNet says of every text what parseNet does", () => {
+  const groups = fc.array(fc.constantFrom("0", "1", "db8", "2001", "ffff", "FFFF", "00ff", "12345", "", "g"), {
+    maxLength: 9,
+  });
+  const address = fc.oneof(
+    fc.ipV4(),
+    fc.ipV6(),
+    groups.map((each) => each.join(":")),
+    fc.ipV4().map((each) => `::ffff:${each}`),
+    fc.constantFrom("010.0.0.1", "1.2.3", "fe80::1%eth0", "::", "::ffff:c000:201", "", " ::1"),
+  );
+  const length = fc.oneof(
+    fc.integer({ min: -1, max: 140 }).map(String),
+    fc.constantFrom("", "08", "00", "0", "1e1", " 8", "8 ", "+8", "1000", "٣"),
+  );
+  const text = fc.oneof(
+    address,
+    fc.tuple(address, length).map((each) => each.join("/")),
+  );
+  fc.assert(
+    fc.property(text, (each) => isNet(each) === (parseNet(each) !== undefined)),
+    { numRuns: 5_000 },
+  );
 });

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
 import { deflateRawSync } from "node:zlib";
+import fc from "fast-check";
 import type { Fleet2banError } from "../../shared/errors.ts";
-import type { Order } from "../../shared/order.ts";
+import { type Order, OrderWire } from "../../shared/order.ts";
 import {
   decodeOrderFrame,
   encodeOrderFrame,
@@ -120,6 +121,38 @@ for (const [what, row] of [
     });
   });
 }
+
+test("a row is a ban exactly where the schema of orders says so", () => {
+  const odd = fc.oneof(fc.constantFrom(null, "", "1", true, -1, 0, 1.5, 2 ** 53, [], {}), fc.integer());
+  const field = fc.record({
+    id: fc.oneof(fc.integer({ min: -2, max: 9 }), fc.constant(2 ** 53)),
+    net: fc.oneof(
+      fc.ipV4().map((each) => `${each}/32`),
+      fc.ipV6().map((each) => `${each}/64`),
+      odd,
+    ),
+    until: fc.oneof(fc.constant(null), fc.integer({ min: 1, max: 2 ** 45 }), odd),
+    ports: fc.oneof(fc.constant(null), fc.array(fc.integer({ min: 0, max: 65_536 }), { maxLength: 3 }), odd),
+    level: fc.oneof(fc.constant(null), fc.integer({ min: -1, max: 17 }), odd),
+    more: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(field, ({ id, net, until, ports, level, more }) => {
+      const row = ["b", id, net, until, ports, level, ...(more ? [1] : [])];
+      const body = Buffer.from(JSON.stringify({ ...wire, o: [row] }));
+      let order: unknown;
+      try {
+        [order] = decodeOrderFrame(signed(body), keys.publicKey).orders;
+      } catch {
+        return;
+      }
+      const wanted = OrderWire.safeParse({ kind: "ban", id, net, untilMs: until, ports, level });
+      if (!more && wanted.success) assert.deepEqual(order, wanted.data);
+      else assert.equal((order as { kind: string }).kind, "unusable");
+    }),
+    { numRuns: 2_000 },
+  );
+});
 
 test("a signed frame with a row that has no id is refused: those after it cannot be known", () => {
   const body = Buffer.from(JSON.stringify({ ...wire, o: [["b", "1", "192.0.2.1/32", null, null, null]] }));

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { ScopeState } from "../../../agent/fleet/scope-state.ts";
-import { ScopeFrames } from "../../../server/orders/scope-frames.ts";
+import { type FrameOutcome, ScopeState } from "../../../agent/fleet/scope-state.ts";
+import { type FrameContext, ScopeFrames } from "../../../server/orders/scope-frames.ts";
 import { ScopeLog } from "../../../server/orders/scope-log.ts";
+import { snapshotPartsMax } from "../../../shared/fleet-messages.ts";
 import type { Order } from "../../../shared/order.ts";
 import { decodeOrderFrame, frameOrdersMax, type ReceivedFrame } from "../../../shared/order-frame.ts";
 
@@ -31,9 +32,24 @@ function logOf(count: number): Readonly<{ log: ScopeLog; frames: ScopeFrames }> 
 
 const delta = (frames: ScopeFrames, from: number): ReceivedFrame[] => (frames.since(from, context) ?? []).map(read);
 
+/** One part: the first, or the one that is wanted. */
+function chunk(
+  frames: ScopeFrames,
+  now: FrameContext,
+  least: number,
+  wanted?: Readonly<{ revision: number; index: number }>,
+): Buffer {
+  const [part] = frames.parts(now, least, 1, wanted);
+  assert(part);
+  return part;
+}
+
+/** Whether the next part is to come, asked for or not. */
+const isUnfinished = ({ ask }: FrameOutcome): boolean => ask === "now" || ask === "wait";
+
 function pullSnapshot(state: ScopeState, frames: ScopeFrames, nowMs = 1_000) {
-  let outcome = state.take(read(frames.chunk(context, 0)), nowMs);
-  while (outcome.ask === "now") outcome = state.take(read(frames.chunk(context, 0, state.awaited)), nowMs);
+  let outcome = state.take(read(chunk(frames, context, 0)), nowMs);
+  while (isUnfinished(outcome)) outcome = state.take(read(chunk(frames, context, 0, state.awaited)), nowMs);
   return outcome;
 }
 
@@ -66,7 +82,7 @@ test("of a frame that overlaps with what is known only the new part is carried o
 test("a replay of an old ban after its lift does nothing", () => {
   const { log, frames } = logOf(1);
   const [old] = delta(frames, 0);
-  const oldSnapshot = read(frames.chunk(context, 0));
+  const oldSnapshot = read(chunk(frames, context, 0));
   log.append({ from: 1, orders: [unban(1)] });
   const state = new ScopeState("fleet");
   state.restore(1, 2, []);
@@ -80,7 +96,7 @@ test("frames of an earlier epoch are ignored whatever their revision", () => {
   const { frames } = logOf(3);
   const state = new ScopeState("fleet");
   state.restore(2, 1, []);
-  for (const frame of [...delta(frames, 0), read(frames.chunk(context, 0))]) {
+  for (const frame of [...delta(frames, 0), read(chunk(frames, context, 0))]) {
     const outcome = state.take(frame, 0);
     assert.match(outcome.ignored ?? "", /replay/);
     assert.equal(state.set.revision, 1);
@@ -99,7 +115,7 @@ test("a new epoch needs a snapshot, which may have a lower revision", () => {
   const [heartbeat] = (frames.since(3, next) ?? []).map(read);
   assert.ok(heartbeat);
   assert.equal(state.take(heartbeat, 0).ask, "soon");
-  const outcome = state.take(read(frames.chunk(next, 0)), 0);
+  const outcome = state.take(read(chunk(frames, next, 0)), 0);
   assert.equal(outcome.saved, "snapshot");
   assert.deepEqual([state.epoch, state.set.revision, state.set.size], [2, 3, 3]);
   assert.deepEqual(
@@ -115,7 +131,7 @@ test("a ban that vanished while we were away ended by itself or was lifted, by i
   log.append({ from: 2, orders: [unban(1), unban(2)] });
   const later = { ...context, nowMs: 10 * 60_000 };
   // Their ends are 5001 and 5002.
-  const { orders } = state.take(read(frames.chunk(later, 4)), 5_001);
+  const { orders } = state.take(read(chunk(frames, later, 4)), 5_001);
   assert.deepEqual(
     orders.map((order) => order.kind === "unban" && [order.id, order.reason]),
     [
@@ -135,20 +151,20 @@ test("a set that is damaged takes nothing but a snapshot, and is whole afterward
   assert.equal(state.damaged, true);
   log.append({ from: 3, orders: [ban(4)] });
   for (const frame of delta(frames, 3)) assert.deepEqual(state.take(frame, 0).orders, []);
-  state.take(read(frames.chunk(context, state.set.revision)), 0);
+  state.take(read(chunk(frames, context, state.set.revision)), 0);
   assert.deepEqual([state.damaged, state.inSync, state.set.hash], [false, true, log.hash]);
 });
 
 test("a snapshot of several chunks is put together, also when ticks come in between", () => {
   const { log, frames } = logOf(frameOrdersMax * 2 + 1);
   const state = new ScopeState("fleet");
-  let outcome = state.take(read(frames.chunk(context, 0)), 0);
+  let outcome = state.take(read(chunk(frames, context, 0)), 0);
   let chunks = 1;
-  while (outcome.ask === "now") {
+  while (isUnfinished(outcome)) {
     const before = log.revision;
     log.append({ from: before, orders: [ban(before + 1)] });
     for (const frame of delta(frames, before)) assert.equal(state.take(frame, 0).ask, "no");
-    outcome = state.take(read(frames.chunk(context, 0, state.awaited)), 0);
+    outcome = state.take(read(chunk(frames, context, 0, state.awaited)), 0);
     chunks += 1;
   }
   assert.equal(chunks, 3);
@@ -159,14 +175,40 @@ test("a snapshot of several chunks is put together, also when ticks come in betw
 test("a chunk of another snapshot is not mixed in", () => {
   const { log, frames } = logOf(frameOrdersMax + 1);
   const state = new ScopeState("fleet");
-  state.take(read(frames.chunk(context, 0)), 0);
+  state.take(read(chunk(frames, context, 0)), 0);
   log.append({ from: log.revision, orders: [ban(log.revision + 1)] });
   const other = new ScopeFrames("fleet", log);
   const { revision } = log;
-  other.chunk(context, 0);
-  const foreign = read(other.chunk(context, 0, { revision, index: 1 }));
+  chunk(other, context, 0);
+  const foreign = read(chunk(other, context, 0, { revision, index: 1 }));
   const outcome = state.take(foreign, 0);
   assert.deepEqual([outcome.saved, outcome.orders.length], ["nothing", 0]);
+});
+
+test("one question brings the parts up to the next eighth, and only the last of them makes for another", () => {
+  const { log, frames } = logOf(frameOrdersMax * 18 + 1);
+  const state = new ScopeState("fleet");
+  const asked: number[] = [];
+  for (let ask: FrameOutcome["ask"] = "now"; ask === "now"; ) {
+    const parts = frames.parts(context, 0, snapshotPartsMax, state.awaited);
+    asked.push(parts.length);
+    for (const part of parts) ({ ask } = state.take(read(part), 0));
+  }
+  assert.deepEqual(asked, [8, 8, 3]);
+  assert.deepEqual([state.inSync, state.set.hash], [true, log.hash]);
+});
+
+test("an answer is no larger than 256 KiB, and at least one part", () => {
+  const log = new ScopeLog();
+  const orders = Array.from({ length: frameOrdersMax * 9 }, (_, index): Order => {
+    // Nothing in it packs well.
+    const net = Array.from(randomBytes(16).toString("hex").matchAll(/..../g), String).join(":");
+    return { kind: "ban", id: index + 1, net: `${net}/128`, untilMs: randomInt(1, 2 ** 47), ports: null, level: 0 };
+  });
+  log.append({ from: 0, orders });
+  const parts = new ScopeFrames("fleet", log).parts(context, 0, snapshotPartsMax);
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  assert.ok(parts.length >= 1 && parts.length < snapshotPartsMax && bytes <= 256 * 1024, `${parts.length}: ${bytes}`);
 });
 
 /** One step of the world between two ends. */
@@ -212,7 +254,7 @@ test("whatever is lost, repeated or swapped, one answered question ends in the c
         const continues = state.epoch === now.epoch && !state.damaged && state.awaited === undefined;
         const part = state.awaited?.epoch === now.epoch ? state.awaited : undefined;
         const least = state.epoch === now.epoch ? state.set.revision : 0;
-        return (continues ? frames.since(state.set.revision, now) : undefined) ?? [frames.chunk(now, least, part)];
+        return (continues ? frames.since(state.set.revision, now) : undefined) ?? [chunk(frames, now, least, part)];
       };
       for (const each of steps) {
         if (each.do === "order") {
@@ -267,7 +309,7 @@ function spoil(frame: ReceivedFrame, id: number): ReceivedFrame {
 test("an order that cannot be read stops nothing but itself, in a delta as in a snapshot", () => {
   const { log, frames } = logOf(3);
   const state = new ScopeState("fleet");
-  const first = state.take(spoil(read(frames.chunk(context, 0)), 2), 0);
+  const first = state.take(spoil(read(chunk(frames, context, 0)), 2), 0);
   assert.deepEqual([first.orders.length, first.unusable.length, state.inSync], [2, 1, true]);
   log.append({ from: 3, orders: [ban(4), ban(5)] });
   const [frame] = delta(frames, 3);
@@ -280,7 +322,7 @@ test("an order that cannot be read stops nothing but itself, in a delta as in a 
 test("once what could not be read is lifted, the hash counts again", () => {
   const { log, frames } = logOf(2);
   const state = new ScopeState("fleet");
-  state.take(spoil(read(frames.chunk(context, 0)), 2), 0);
+  state.take(spoil(read(chunk(frames, context, 0)), 2), 0);
   log.append({ from: 2, orders: [unban(2)] });
   for (const frame of delta(frames, 2)) state.take(frame, 0);
   assert.deepEqual([state.inSync, state.set.hash], [true, log.hash]);
