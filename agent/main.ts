@@ -11,6 +11,10 @@ const commands: Readonly<
   filter: { about: "what a filter finds in a log, like fail2ban-regex", load: () => import("./commands/filter.ts") },
   replay: { about: "what a jail would have banned on a log", load: () => import("./commands/replay.ts") },
   import: { about: "take over fail2ban's bans, histories and places", load: () => import("./commands/import.ts") },
+  restore: {
+    about: "the last run's bans back into the firewall, at boot",
+    load: () => import("./commands/restore.ts"),
+  },
   settings: { about: "the resolved configuration as one JSON value", load: () => import("./commands/settings.ts") },
   status: { about: "the running agent: jails, bans, firewall, fleet", load: () => import("./commands/status.ts") },
   ban: { about: "ban an address in one jail, by hand", load: () => import("./commands/ban.ts") },

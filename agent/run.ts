@@ -12,12 +12,12 @@ import { listenControl } from "./control/control-socket.ts";
 import { detectFirewall } from "./firewall/detect.ts";
 import { Enforcer } from "./firewall/enforcer.ts";
 import { reachPlaces } from "./firewall/reach.ts";
-import { SshSessions } from "./firewall/self-addresses.ts";
+import { SshSessions } from "./firewall/ssh-sessions.ts";
 import { CanaryCheck } from "./fleet/canary-check.ts";
 import { loadCredentials } from "./fleet/credentials.ts";
 import { type Fleet, openFleet } from "./fleet/fleet.ts";
 import type { Logger } from "./logger.ts";
-import { protectedBy } from "./protected.ts";
+import { HostProtection } from "./protected.ts";
 import type { Settings } from "./settings/jail-settings.ts";
 import { type AgentStatus, statusOf } from "./status.ts";
 import { openStore } from "./store/open-store.ts";
@@ -31,6 +31,9 @@ export type Agent = AsyncDisposable & Readonly<{ status(): AgentStatus }>;
 
 /** This host's own addresses change, and an admin's session begins and ends. */
 const protectEveryMs = minuteMs;
+/** A host that boots gets its addresses and gateway only now. */
+const settlingMs = 2 * minuteMs;
+const settlingEveryMs = 5 * secondMs;
 const refreshTimeoutMs = 5 * secondMs;
 const countersEveryMs = 30 * secondMs;
 const canaryEveryMs = 10 * secondMs;
@@ -56,14 +59,19 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   });
   opened.defer(() => enforcer.close());
   const sessions = new SshSessions();
-  const protect = async () => enforcer.protect(await protectedBy(config, busUrls, sessions, now()));
-  await protect();
+  const protection = new HostProtection(config, busUrls, sessions);
+  const protect = async (mayAsk: boolean) => enforcer.protect(await protection.read(mayAsk));
+  // Without asking for names: while the host boots there may be no network to ask.
+  await protect(false);
 
   const { jails, broken } = openJails(settings, store.bans, log);
   const actions = opened.use(openActions(jails, config, { now, log }));
   const effects = new JailEffects({ enforcer, store: store.bans, actions, log, fail2banLog: config.fail2banLog });
   let watch: LogWatch | undefined;
-  const problems = () => [...broken, ...actions.problems, ...firewallProblems(enforcer), ...(watch?.problems() ?? [])];
+  const problems = () => [
+    ...[...broken, ...actions.problems, ...firewallProblems(enforcer), ...(watch?.problems() ?? [])],
+    ...(sessions.problem === undefined ? [] : [sessions.problem]),
+  ];
   const canary = new CanaryCheck((net) => enforcer.holds(net));
   const orders = oneByOne(log, { enforcer, effects, jails, now });
   // Its allows are collected before any ban, and everything goes to the firewall in one transaction.
@@ -89,6 +97,9 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   actions.start();
   await restoreBans(jails, store.bans, effects, now());
   await enforcer.open();
+  const protectAgain = () =>
+    protect(true).catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not read what to protect"));
+  void protectAgain();
   // Nobody whose name is on an ignore list may be counted before his address is known.
   await refreshNames(jails, now());
 
@@ -104,11 +115,11 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
       log,
     }),
   );
-  const protectAgain = () =>
-    protect().catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not read what to protect"));
   opened.use(repeat(secondMs, () => tick({ enforcer, effects, jails, now })));
   opened.use(repeat(canaryEveryMs, () => void canary.tick(fleet?.canary(), now())));
   opened.use(repeat(protectEveryMs, () => void protectAgain()));
+  const settledMs = performance.now() + settlingMs;
+  opened.use(repeat(settlingEveryMs, () => void (performance.now() < settledMs && protectAgain())));
   opened.use(repeat(protectEveryMs, () => void refreshNames(jails, now())));
   opened.use(repeat(countersEveryMs, () => void enforcer.readCounters()));
   opened.use(repeat(purgeEveryMs, () => store.purge(now())));

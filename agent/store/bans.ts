@@ -9,7 +9,7 @@ export type StoredBan = Readonly<{
   id: string;
   /** null when the id is no address: then no firewall holds it. */
   net: string | null;
-  /** null = every port. */
+  /** null = every port; none at all = the jail's bans stop no packets. */
   ports: readonly number[] | null;
   startMs: number;
   /** null = for ever. */

@@ -154,7 +154,9 @@ export function ownedBan(watched: WatchedJail, id: string, net: string | null, u
 }
 
 function storedBan({ jail, ports }: WatchedJail, { id, net, atMs, untilMs, earlierBans, lines }: BanDecision) {
-  return { jail: jail.name, id, net: net ?? "", ports: ports ?? null, startMs: atMs, untilMs, earlierBans, lines };
+  // Of a jail that stops no packets: no port at all, or a restart would ban every one.
+  const stopped = ports === undefined ? [] : ports;
+  return { jail: jail.name, id, net: net ?? "", ports: stopped, startMs: atMs, untilMs, earlierBans, lines };
 }
 
 function localBan(jail: string, { net, atMs, untilMs }: BanDecision): LocalBan[] {
