@@ -2,11 +2,11 @@ import { formatNet, parseNet } from "../../shared/address.ts";
 import type { FailureBatch } from "../../shared/failure-batch.ts";
 import type { Weight } from "../domain/judge.ts";
 import { loadCursors, saveCursors } from "../store/cursors.ts";
-import { type FailureRow, insertFailures } from "../store/failures.ts";
+import { FailureCopy } from "../store/failure-copy.ts";
+import type { FailureRow } from "../store/failures.ts";
 import { type HostStanding, hostStandings } from "../store/hosts.ts";
 import { type LocalBanRow, upsertLocalBans } from "../store/local-bans.ts";
 import { plainText } from "../store/plain-text.ts";
-import type { Sql } from "../store/sql.ts";
 import { advance, cursorAtStart } from "./cursor.ts";
 import type { Commit, JudgeWriter, Turn } from "./judge-writer.ts";
 
@@ -34,9 +34,6 @@ export type IngestResult = Readonly<{
 /** As agents name their lives; anything else is not from an agent of ours. */
 const epochPattern = /^[\x21-\x7e]{1,32}$/;
 
-/** Failures of one statement: some 100 KB, which a socket takes without waiting, and some 5 ms of work on either side. */
-const rowsPerStatement = 1_000;
-
 /** What is not kept, even as evidence: it is not an address, or one that is nobody's business. */
 const forgotten: ReadonlySet<Weight> = new Set(["invalid", "reserved", "never"]);
 
@@ -59,7 +56,7 @@ async function takeIn(turn: Turn, arrived: readonly ArrivedBatch[]): Promise<Omi
   const acknowledge: AcknowledgedBatch[] = [];
   const lines: Partial<Record<Weight, number>> = {};
   const localBans: LocalBanRow[] = [];
-  await using failures = new FailureWriter(sql, nowMs);
+  await using failures = new FailureCopy(sql, nowMs);
   // An agent resends everything it has in flight at once; its own sequence is the order in which it happened.
   for (const { host, batch } of arrived.toSorted((one, other) => one.batch.sequence - other.batch.sequence)) {
     const standing = standings.get(host);
@@ -75,44 +72,12 @@ async function takeIn(turn: Turn, arrived: readonly ArrivedBatch[]): Promise<Omi
     localBans.push(...readLocalBans(standing, batch, nowMs));
     if (!standing.contribute) continue;
     judgeFailures(turn, standing, batch, failures.rows, lines);
-    await failures.writeWhenMany();
+    await failures.sendWhenMany();
   }
-  await failures.write();
+  await failures.end();
   await upsertLocalBans(sql, localBans);
   await saveCursors(sql, cursors, nowMs);
   return { acknowledge, strangers: [...strangers], lines };
-}
-
-/** Hands rows to the database in parts: it works on one while the judge works on the next. */
-class FailureWriter implements AsyncDisposable {
-  readonly rows: FailureRow[] = [];
-  readonly #sql: Sql;
-  readonly #receivedMs: number;
-  #writing: Promise<void> = Promise.resolve();
-
-  constructor(sql: Sql, receivedMs: number) {
-    this.#sql = sql;
-    this.#receivedMs = receivedMs;
-  }
-
-  async writeWhenMany(): Promise<void> {
-    if (this.rows.length < rowsPerStatement) return;
-    await this.#writing;
-    this.#writing = insertFailures(this.#sql, this.rows.splice(0), this.#receivedMs);
-    // It is waited for later; until then a failure is nobody's surprise.
-    this.#writing.catch(() => undefined);
-  }
-
-  /** What is left, and waits until all is written. */
-  async write(): Promise<void> {
-    await this.#writing;
-    await insertFailures(this.#sql, this.rows.splice(0), this.#receivedMs);
-  }
-
-  /** Also when the turn breaks: nothing may be under way on its connection when it is rolled back. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writing.catch(() => undefined);
-  }
 }
 
 function judgeFailures(

@@ -1,12 +1,15 @@
-import { parseAddress } from "../../shared/address.ts";
+import { type Net, parseAddress } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
+import { ipv6Key } from "./address-key.ts";
 import type { FailureRow } from "./failures.ts";
 
 /** `PGCOPY\n\377\r\n\0`, flags, length of the extension. Source: PostgreSQL manual, COPY, "Binary Format". */
-const header = Buffer.concat([Buffer.from("PGCOPY\n\xff\r\n\0", "latin1"), Buffer.alloc(8)]);
-const columns = 9;
-/** Lengths of all fields, and those of fixed length: two dates, an IPv6 address, a count. */
-const fixedBytes = 2 + columns * 4 + 8 + 8 + 20 + 4;
+export const copyHeader = Buffer.concat([Buffer.from("PGCOPY\n\xff\r\n\0", "latin1"), Buffer.alloc(8)]);
+/** Instead of a row's number of fields: there are no more. */
+export const copyTrailer = Buffer.from([0xff, 0xff]);
+const columns = 10;
+/** Lengths of all fields, and those of fixed length: two dates, a key, an IPv6 address, a count. */
+const fixedBytes = 2 + columns * 4 + 8 + 8 + 8 + 20 + 4;
 /** A UTF-16 unit takes at most so many bytes in UTF-8. */
 const bytesPerUnit = 3;
 /** As the server's own headers number address families, whatever the machine's are. Source: utils/inet.h. */
@@ -14,18 +17,25 @@ const familyByte = { 4: 2, 6: 3 } as const;
 
 /** The columns as the encoder below writes them. */
 export const copyFailures =
-  "copy failures (received_ms, at_ms, address, count, tenant, host, jail, weight, sample) from stdin (format binary)";
+  "copy failures (received_ms, at_ms, address_key, address, count, tenant, host, jail, weight, sample) from stdin (format binary)";
 
-/** Rows as PostgreSQL takes them without parsing any text. @throws Fleet2banError `internal` for an address that is none */
+/**
+ * Rows as PostgreSQL takes them without parsing any text; between `copyHeader` and `copyTrailer`, in as many parts as
+ * one likes.
+ *
+ * @throws Fleet2banError `internal` for an address that is none
+ */
 export function encodeFailures(rows: readonly FailureRow[], receivedMs: number): Buffer {
   const texts = rows.reduce((sum, row) => sum + unitsOf(row), 0);
-  const buffer = Buffer.allocUnsafe(header.length + rows.length * fixedBytes + texts * bytesPerUnit + 2);
-  let end = header.copy(buffer);
+  const buffer = Buffer.allocUnsafe(rows.length * fixedBytes + texts * bytesPerUnit);
+  let end = 0;
   for (const row of rows) {
+    const address = parseAddress(row.address);
+    if (address === undefined) throw new Fleet2banError("internal", `failures: "${row.address}" is not an address`);
     end = buffer.writeInt16BE(columns, end);
     end = putBigint(buffer, end, receivedMs);
     end = putBigint(buffer, end, row.atMs);
-    end = putAddress(buffer, end, row.address);
+    end = putAddress(buffer, putKey(buffer, end, address), address);
     end = buffer.writeInt32BE(4, end);
     end = buffer.writeInt32BE(row.count, end);
     end = putText(buffer, end, row.tenant);
@@ -34,7 +44,7 @@ export function encodeFailures(rows: readonly FailureRow[], receivedMs: number):
     end = putText(buffer, end, row.weight);
     end = row.sample === null ? buffer.writeInt32BE(-1, end) : putText(buffer, end, row.sample);
   }
-  return buffer.subarray(0, buffer.writeInt16BE(-1, end));
+  return buffer.subarray(0, end);
 }
 
 function unitsOf({ tenant, host, jail, weight, sample }: FailureRow): number {
@@ -53,9 +63,12 @@ function putText(buffer: Buffer, at: number, text: string): number {
   return at + 4 + bytes;
 }
 
-function putAddress(buffer: Buffer, at: number, text: string): number {
-  const address = parseAddress(text);
-  if (address === undefined) throw new Fleet2banError("internal", `failures: "${text}" is not an address`);
+function putKey(buffer: Buffer, at: number, address: Net): number {
+  if (address.family === 4) return putBigint(buffer, at, address.value);
+  return buffer.writeBigInt64BE(ipv6Key(address.value), buffer.writeInt32BE(8, at));
+}
+
+function putAddress(buffer: Buffer, at: number, address: Net): number {
   const bytes = address.prefix / 8;
   let end = buffer.writeInt32BE(4 + bytes, at);
   buffer[end] = familyByte[address.family];

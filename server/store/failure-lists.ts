@@ -1,4 +1,5 @@
 import { Fleet2banError } from "../../shared/errors.ts";
+import { keyValues, withinKeys } from "./address-key.ts";
 import type { FailureView } from "./failures.ts";
 import type { Sql } from "./sql.ts";
 import { Where } from "./where.ts";
@@ -30,7 +31,10 @@ export function writeFailurePlace({ receivedMs, row }: FailurePlace): string {
 export async function listFailures(sql: Sql, filter: FailureFilter, limit: number): Promise<FailureRow[]> {
   const where = new Where();
   where.is((place) => `received_ms >= ${place}`, filter.sinceMs);
-  where.is((place) => `address <<= ${place}::inet`, filter.net);
+  if (filter.net !== undefined) {
+    where.also(withinKeys(where.values.length + 1));
+    where.values.push(...keyValues(filter.net));
+  }
   where.is((place) => `tenant = ${place}`, filter.tenant);
   where.is((place) => `host = ${place}`, filter.host);
   where.is((place) => `jail = ${place}`, filter.jail);

@@ -1,6 +1,7 @@
 import { dayMs } from "../../shared/durations.ts";
 import type { RememberedFailure, Weight } from "../domain/judge.ts";
-import { copyFailures, encodeFailures } from "./copy-failures.ts";
+import { keyValues, withinKeys } from "./address-key.ts";
+import { copyFailures, copyHeader, copyTrailer, encodeFailures } from "./copy-failures.ts";
 import { PackedFailures } from "./packed-failures.ts";
 import { only, type Sql } from "./sql.ts";
 
@@ -22,7 +23,7 @@ export type FailureRow = Readonly<{
 
 /** Writes failures in one statement. */
 export async function insertFailures(sql: Sql, rows: readonly FailureRow[], receivedMs: number): Promise<void> {
-  if (rows.length > 0) await sql.copyIn(copyFailures, encodeFailures(rows, receivedMs));
+  if (rows.length > 0) await sql.copyIn(copyFailures, [copyHeader, encodeFailures(rows, receivedMs), copyTrailer]);
 }
 
 /** Makes sure that failures arriving on the day of `nowMs` and the day after have a table to go to. */
@@ -93,9 +94,9 @@ const evidenceRowsMax = 500;
 export async function evidenceAbout(sql: Sql, net: string, tenant: string | null): Promise<EvidenceRow[]> {
   return sql.rows<EvidenceRow>(
     `select tenant, host, jail, sum(count)::bigint as failures, min(at_ms) as "firstMs", max(at_ms) as "lastMs"
-     from failures where address <<= $1::inet and ($2::text is null or tenant = $2)
-     group by tenant, host, jail order by "lastMs" desc limit $3`,
-    [net, tenant, evidenceRowsMax],
+     from failures where ${withinKeys(3)} and ($1::text is null or tenant = $1)
+     group by tenant, host, jail order by "lastMs" desc limit $2`,
+    [tenant, evidenceRowsMax, ...keyValues(net)],
   );
 }
 

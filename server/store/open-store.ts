@@ -8,7 +8,7 @@ import { z } from "zod";
 import { formatNet, parseNet } from "../../shared/address.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
-import { copyIn } from "./copy-in.ts";
+import { type CopyParts, copyIn } from "./copy-in.ts";
 import { isDown, type Sql, storeError } from "./sql.ts";
 
 /** One writer, a few readers for API and dashboard; an embedded PostgreSQL allows 40 connections. */
@@ -92,9 +92,9 @@ function sqlOn(client: pg.Pool | pg.PoolClient): Sql {
         throw storeError(error);
       }
     },
-    copyIn: async (text, data) => {
+    copyIn: async (text, parts) => {
       try {
-        await (client instanceof pg.Pool ? copyOnItsOwn(client, text, data) : copyIn(client, text, data));
+        await (client instanceof pg.Pool ? copyOnItsOwn(client, text, parts) : copyIn(client, text, parts));
       } catch (error) {
         throw storeError(error);
       }
@@ -102,14 +102,14 @@ function sqlOn(client: pg.Pool | pg.PoolClient): Sql {
   };
 }
 
-async function copyOnItsOwn(pool: pg.Pool, text: string, data: Buffer): Promise<void> {
+async function copyOnItsOwn(pool: pg.Pool, text: string, parts: CopyParts): Promise<void> {
   const client = await pool.connect();
   // A connection that dies while we write to it says so here as well; the copy fails and is handled there.
   const ignore = (): void => undefined;
   client.on("error", ignore);
   let broken = true;
   try {
-    await copyIn(client, text, data);
+    await copyIn(client, text, parts);
     broken = false;
   } finally {
     // A broken one is thrown away and may still complain.

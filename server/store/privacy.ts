@@ -1,3 +1,4 @@
+import { keyValues, withinKeys } from "./address-key.ts";
 import { lastBanId } from "./bans.ts";
 import type { Sql } from "./sql.ts";
 
@@ -14,7 +15,7 @@ const pageRows = 1_000;
 const tables = {
   failure: {
     columns: "received_ms, at_ms, host(address) as address, count, tenant, host, jail, weight, sample",
-    from: "failures where address <<= $1::inet",
+    from: `failures where ${withinKeys(1)}`,
     order: "received_ms desc, at_ms desc, host",
   },
   ban: {
@@ -57,8 +58,7 @@ export async function* exportAbout(sql: Sql, net: string): AsyncGenerator<KeptRe
     for (let offset = 0; offset < exportRowsMax; offset += pageRows) {
       const rows = await sql.rows<Record<string, unknown>>(
         `select ${columns} from ${from} order by ${order} limit ${pageRows} offset ${offset}`,
-        // The audit log knows nets by their names alone.
-        [kind === "audit" ? namesOf(net) : net],
+        valuesOf(kind, net),
       );
       for (const row of rows) yield { kind, row: withDates(row) };
       if (rows.length < pageRows) break;
@@ -80,19 +80,25 @@ export async function eraseAbout(sql: Sql, net: string): Promise<Erased> {
      on conflict (key) do update set value = excluded.value`,
     [await lastBanId(sql)],
   );
-  const erase = async (table: string, column: string): Promise<number> => {
+  const erase = async (kind: RecordKind): Promise<number> => {
     const [row] = await sql.rows<{ count: number }>(
-      `with gone as (delete from ${table} where ${column} <<= $1::inet returning 1) select count(*) as count from gone`,
-      [net],
+      `with gone as (delete from ${tables[kind].from} returning 1) select count(*) as count from gone`,
+      [...valuesOf(kind, net)],
     );
     return row?.count ?? 0;
   };
   return {
-    failures: await erase("failures", "address"),
-    bans: await erase("bans", "net"),
-    stopped: await erase("stopped_bans", "net"),
-    localBans: await erase("local_bans", "net"),
+    failures: await erase("failure"),
+    bans: await erase("ban"),
+    stopped: await erase("stopped"),
+    localBans: await erase("localBan"),
   };
+}
+
+function valuesOf(kind: RecordKind, net: string): readonly unknown[] {
+  if (kind === "failure") return keyValues(net);
+  // The audit log knows nets by their names alone.
+  return [kind === "audit" ? namesOf(net) : net];
 }
 
 /** As acts of people name it: with its length, and a single address also without. */

@@ -13,6 +13,8 @@ export const failures = pgTable(
     receivedMs: ms().notNull(),
     /** The log's own date, as it counted: never later than the arrival. */
     atMs: ms().notNull(),
+    /** See `address-key.ts`: what `address` is found by. */
+    addressKey: bigint({ mode: "number" }).notNull(),
     address: inet().notNull(),
     count: integer().notNull(),
     tenant: text().notNull(),
@@ -22,5 +24,5 @@ export const failures = pgTable(
     sample: text(),
   },
   // Arrivals only ever grow: an index on them is written at its right end alone.
-  (table) => [index().on(table.address), index().on(table.receivedMs)],
+  (table) => [index().on(table.addressKey), index().on(table.receivedMs)],
 );

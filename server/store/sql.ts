@@ -1,5 +1,6 @@
 import type { NodePgDatabase } from "drizzle-orm/node-postgres";
 import { Fleet2banError } from "../../shared/errors.ts";
+import type { CopyParts } from "./copy-in.ts";
 
 /**
  * Where a query runs: on any connection of the pool, or inside one transaction. `db` for typed queries about single
@@ -12,8 +13,11 @@ export type Sql = Readonly<{
    * @returns     rows as the caller describes them: the statement and its type stand side by side
    */
   rows<Row extends object>(text: string, values?: readonly unknown[], name?: string): Promise<Row[]>;
-  /** Runs a `copy … from stdin` with all of its data; costs half of an insert, on both sides. */
-  copyIn(text: string, data: Buffer): Promise<void>;
+  /**
+   * Runs a `copy … from stdin` with data that may still be coming; costs half of an insert, on both sides. One long copy
+   * costs the database half of many of a thousand rows. Until it ends nothing else runs on this connection.
+   */
+  copyIn(text: string, parts: CopyParts): Promise<void>;
 }>;
 
 /** Classes 08 (connection), 57P (shutdown), 53 (resources). Source: PostgreSQL manual, appendix A. */

@@ -53,8 +53,8 @@ export async function fillFleet(sql: Sql, { bans, hosts, failures, auditEntries,
     `insert into scopes (scope, revision) values ('fleet', ${bans}) on conflict (scope) do update set revision = ${bans}`,
   );
   await run(
-    `insert into failures (received_ms, at_ms, address, count, tenant, host, jail, weight)
-     select ${long} - n * ${spacingMs}, ${long} - n * ${spacingMs} - 500, '192.0.2.0'::inet + n % 100000, 1 + n % 3, 'default', 'vps-' || lpad((n % ${hosts} + 1)::text, 5, '0'),
+    `insert into failures (received_ms, at_ms, address_key, address, count, tenant, host, jail, weight)
+     select ${long} - n * ${spacingMs}, ${long} - n * ${spacingMs} - 500, ('192.0.2.0'::inet + n % 100000) - '0.0.0.0'::inet, '192.0.2.0'::inet + n % 100000, 1 + n % 3, 'default', 'vps-' || lpad((n % ${hosts} + 1)::text, 5, '0'),
        case when n % 4 = 0 then 'postfix' else 'sshd' end, 'fleet' from generate_series(1, ${failures}) as n`,
   );
   await run(

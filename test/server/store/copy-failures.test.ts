@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { keyValues, withinKeys } from "../../../server/store/address-key.ts";
+import { FailureCopy } from "../../../server/store/failure-copy.ts";
 import { createFailureDays, type FailureRow, insertFailures } from "../../../server/store/failures.ts";
 import { freshStore } from "../../support/database.ts";
 
@@ -65,4 +67,76 @@ test("a connection that dies during a copy is a database that is away", async ()
   await store.rows("create trigger die before insert on failures for each row execute function die()");
   await assert.rejects(insertFailures(store, [row, row], nowMs), { code: "unavailable" });
   await store.ping();
+});
+
+const addressOf = (index: number) => `198.51.${index >> 8}.${index & 255}`;
+
+test("a copy in parts is one copy; what of it is sent and then given up is not kept", async () => {
+  await using store = await freshStore();
+  await createFailureDays(store, nowMs);
+  const sendMany = async (sql: Parameters<Parameters<typeof store.transaction>[0]>[0], mistake: boolean) => {
+    await using copy = new FailureCopy(sql, nowMs);
+    for (let index = 0; index < 12_500; index += 1) {
+      copy.rows.push({ ...row, address: addressOf(index) });
+      await copy.sendWhenMany();
+    }
+    if (mistake) throw new Error("in the middle of it");
+    await copy.end();
+  };
+  await assert.rejects(
+    store.transaction((sql) => sendMany(sql, true)),
+    /in the middle of it/,
+  );
+  assert.deepEqual(await store.rows("select count(*) as count from failures"), [{ count: 0 }]);
+  await store.transaction((sql) => sendMany(sql, false));
+  assert.deepEqual(await store.rows("select count(*) as count from failures"), [{ count: 12_500 }]);
+});
+
+test("a copy that is refused while it is being sent ends, however much would still come", async () => {
+  await using store = await freshStore();
+  await createFailureDays(store, nowMs);
+  const many = async (sql: Parameters<Parameters<typeof store.transaction>[0]>[0]) => {
+    // Nobody has made a table for that day.
+    await using copy = new FailureCopy(sql, 0);
+    for (let index = 0; index < 200_000; index += 1) {
+      copy.rows.push(row);
+      await copy.sendWhenMany();
+    }
+    await copy.end();
+  };
+  await assert.rejects(store.transaction(many), /no partition/);
+  await store.ping();
+});
+
+test("failures of a net are found by their keys: its first and its last address, and nothing beside it", async () => {
+  await using store = await freshStore();
+  await createFailureDays(store, nowMs);
+  const addresses = [
+    ...["192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0", "255.255.255.255", "0.0.0.0"],
+    ...["2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:2::", "2001:db8:0:2::7", "2001:db8:0:2:ffff:ffff:ffff:ffff"],
+    ...["2001:db8:0:3::", "7fff::", "8000::", "::c000:200"],
+  ];
+  await insertFailures(
+    store,
+    addresses.map((address) => ({ ...row, address })),
+    nowMs,
+  );
+  const found = async (net: string) => {
+    const rows = await store.rows<{ address: string }>(
+      `select host(address) as address from failures where ${withinKeys(1)}`,
+      keyValues(net),
+    );
+    return rows.map(({ address }) => address).toSorted();
+  };
+  assert.deepEqual(await found("192.0.2.0/24"), ["192.0.2.0", "192.0.2.255"]);
+  assert.deepEqual(await found("192.0.2.255/32"), ["192.0.2.255"]);
+  assert.deepEqual(await found("2001:db8:0:2::/64"), [
+    "2001:db8:0:2::",
+    "2001:db8:0:2::7",
+    "2001:db8:0:2:ffff:ffff:ffff:ffff",
+  ]);
+  assert.deepEqual(await found("2001:db8:0:2::7/128"), ["2001:db8:0:2::7"]);
+  assert.equal((await found("0.0.0.0/0")).length, 6);
+  assert.equal((await found("::/0")).length, 8);
+  assert.deepEqual(await found("8000::/1"), ["8000::"]);
 });
