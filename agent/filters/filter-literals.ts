@@ -1,3 +1,4 @@
+import { hasEmbeddedEpoch } from "../dates/template.ts";
 import type { FilterSettings } from "../settings/jail-settings.ts";
 import type { FilterRegex } from "./filter-regex.ts";
 import { type Literal, requiredLiterals } from "./required-literals.ts";
@@ -42,12 +43,24 @@ function splitsOf(settings: FilterSettings): SplitAt | null {
   const patterns = (settings.datePattern ?? "").split("\n").filter((line) => line.trim() !== "");
   // Without word edges a date may stand anywhere.
   if (patterns.some((pattern) => /\{UNB\}|\*\*/i.test(pattern))) return null;
-  // A group decides what is cut, and the pattern around it whether word edges hold.
-  const ownCut = patterns.some((pattern) => /(?<!\\)\((?!\?[^P])/.test(pattern));
-  // Otherwise the cut begins and ends at a word edge: what it joins are two characters of which neither is a word's.
-  return ownCut
-    ? (text, at) => !isWord(text.charAt(at - 1)) || !isWord(text.charAt(at))
-    : (text, at) => !isWord(text.charAt(at - 1)) && !isWord(text.charAt(at));
+  if (patterns.length === 0) return atWordEdges;
+  const splits = patterns.map(splitOf);
+  return (text, at) => splits.some((split) => split(text, at));
+}
+
+function splitOf(pattern: string): SplitAt {
+  if (!/(?<!\\)\((?!\?[^P])/.test(pattern)) return atWordEdges;
+  // A group decides what is cut. Right behind a certain character it joins nothing but that to anything. Around an
+  // epoch all of the pattern is cut.
+  const [, before] = /^(?:[^\\(|]|\\.)*\\([^\w\s])\((?!\?)/.exec(pattern) ?? [];
+  if (!hasEmbeddedEpoch(pattern) && before !== undefined) return (text, at) => text.charAt(at - 1) === before;
+  // Anywhere else the pattern around it decides whether word edges hold.
+  return (text, at) => !isWord(text.charAt(at - 1)) || !isWord(text.charAt(at));
+}
+
+/** A cut that begins and ends at a word edge joins two characters of which neither is a word's. */
+function atWordEdges(text: string, at: number): boolean {
+  return !isWord(text.charAt(at - 1)) && !isWord(text.charAt(at));
 }
 
 function unionOf(sets: readonly (readonly Literal[] | null)[]): readonly Literal[] | null {

@@ -7,10 +7,10 @@ export type LogFilters = Readonly<{
   /**
    * Runs a chunk of one log through all filters. Chunks of 256 KiB or more spread the watchdog's cost best.
    *
-   * @param chunk      whole lines; bytes, or the same bytes as a latin1 string
+   * @param chunk      whole lines
    * @param onOutcome  called, in the order of the log, for lines that some filter did not miss
    */
-  process(chunk: Buffer | string, clock: LineClock, onOutcome: OnOutcome): void;
+  process(chunk: Buffer, clock: LineClock, onOutcome: OnOutcome): void;
 }>;
 
 /** The path of every log line: gate → decode → filter under the watchdog. One per log, with the filters of all its jails. */

@@ -3,6 +3,11 @@ import type { FoundFailure, LineClock, Outcome } from "./found-failure.ts";
 import type { Filter } from "./match-line.ts";
 import type { Trouble } from "./watchdog.ts";
 
+const empty = Buffer.alloc(0);
+const newline = 10;
+const carriageReturn = 13;
+const hash = 35;
+
 /** One failure of `agent filter --json`. `time` in seconds since the epoch; `count` only when syslog folded several lines. */
 export type FailureRow = Readonly<{
   line: number;
@@ -26,7 +31,7 @@ export class FilterReport {
   #lines = 0;
   #matched = 0;
   #ignored = 0;
-  #rest = "";
+  #rest: Buffer = empty;
 
   constructor(filter: Filter, clock: LineClock, report: (trouble: Trouble) => void) {
     this.#clock = clock;
@@ -35,10 +40,10 @@ export class FilterReport {
 
   /** Takes the next bytes of the log, cut anywhere. Rows come in the order of the log. */
   add(chunk: Buffer): FailureRow[] {
-    const text = this.#rest + chunk.toString("latin1");
-    const end = text.lastIndexOf("\n") + 1;
-    this.#rest = text.slice(end);
-    return this.#take(text.slice(0, end));
+    const bytes = Buffer.concat([this.#rest, chunk]);
+    const end = bytes.lastIndexOf(newline) + 1;
+    this.#rest = bytes.subarray(end);
+    return this.#take(bytes.subarray(0, end));
   }
 
   /**
@@ -47,14 +52,14 @@ export class FilterReport {
    */
   finish(takeHalfLine = false): (FailureRow | SummaryRow)[] {
     const rows = takeHalfLine ? this.#take(this.#rest) : [];
-    this.#rest = "";
+    this.#rest = empty;
     const missed = this.#lines - this.#matched - this.#ignored;
     return [...rows, { lines: this.#lines, matched: this.#matched, ignored: this.#ignored, missed }];
   }
 
-  #take(text: string): FailureRow[] {
-    if (text === "") return [];
-    const { counted, numbers } = this.#count(text);
+  #take(bytes: Buffer): FailureRow[] {
+    if (bytes.length === 0) return [];
+    const { counted, numbers } = this.#count(bytes);
     const rows: FailureRow[] = [];
     this.#process(counted, this.#clock, (task, outcome) => {
       this.#sum(outcome);
@@ -65,37 +70,33 @@ export class FilterReport {
   }
 
   /** Leaves out what is not counted; `numbers` gives the line number of a place in the rest, asked in rising order. */
-  #count(text: string): { counted: string; numbers: (start: number) => number } {
-    const pieces: string[] = [];
+  #count(bytes: Buffer): { counted: Buffer; numbers: (start: number) => number } {
+    const pieces: Buffer[] = [];
     const skippedAt: number[] = [];
     let keptFrom = 0;
     let keptLength = 0;
     const first = this.#lineNumber + 1;
-    for (let start = 0; start < text.length; ) {
-      const newline = text.indexOf("\n", start);
-      const end = newline < 0 ? text.length : newline;
+    for (let start = 0; start < bytes.length; ) {
+      const found = bytes.indexOf(newline, start);
+      const end = found < 0 ? bytes.length : found;
       this.#lineNumber += 1;
-      if (isCounted(text, start, end)) this.#lines += 1;
+      if (isCounted(bytes, start, end)) this.#lines += 1;
       else {
-        pieces.push(text.slice(keptFrom, start));
+        pieces.push(bytes.subarray(keptFrom, start));
         keptLength += start - keptFrom;
         keptFrom = end + 1;
         skippedAt.push(keptLength);
       }
       start = end + 1;
     }
-    const counted = pieces.length === 0 ? text : pieces.join("") + text.slice(keptFrom);
+    const counted = pieces.length === 0 ? bytes : Buffer.concat([...pieces, bytes.subarray(keptFrom)]);
     let number = first;
     let at = 0;
     let skipped = 0;
     const numbers = (start: number) => {
-      for (
-        let newline = counted.indexOf("\n", at);
-        newline >= 0 && newline < start;
-        newline = counted.indexOf("\n", at)
-      ) {
+      for (let end = counted.indexOf(newline, at); end >= 0 && end < start; end = counted.indexOf(newline, at)) {
         number += 1;
-        at = newline + 1;
+        at = end + 1;
       }
       while (skipped < skippedAt.length && (skippedAt[skipped] ?? 0) <= start) {
         number += 1;
@@ -114,9 +115,9 @@ export class FilterReport {
   }
 }
 
-function isCounted(text: string, start: number, end: number): boolean {
-  if (text.charCodeAt(start) === 35) return false;
-  while (end > start && text.charCodeAt(end - 1) === 13) end -= 1;
+function isCounted(bytes: Buffer, start: number, end: number): boolean {
+  if (bytes[start] === hash) return false;
+  while (end > start && bytes[end - 1] === carriageReturn) end -= 1;
   return end > start;
 }
 

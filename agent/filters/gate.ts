@@ -1,3 +1,4 @@
+import { LiteralSearch, type WantedLiteral } from "./literal-search.ts";
 import type { Literal } from "./required-literals.ts";
 
 /** Filters one gate can tell apart: one bit each, and V8 keeps 31 of them in a small integer. */
@@ -5,132 +6,85 @@ export const gateFiltersMax = 30;
 
 const newline = 10;
 
+/** A chunk of a log, and a view of it that reads four bytes at once. */
+export type LogBytes = Readonly<{ bytes: Buffer; words: DataView }>;
+
 /** A line that some filter must see: its bounds without the newline, and one bit per filter. */
 export type GateHit = Readonly<{ start: number; end: number; filters: number }>;
 
 /**
- * Decides for a whole chunk of a log which lines can mean anything to which filter, with one regex over all of it:
- * most lines of a log are never cut out, let alone searched.
+ * Decides which lines of a chunk of a log can mean anything to which filter, by its bytes: most lines are never cut
+ * out, let alone searched.
  */
-export type Gate = Readonly<{
-  /** The first such line that begins at `from` or later; undefined when there is none. */
-  next(chunk: string, from: number): GateHit | undefined;
-}>;
-
-/** @param literals  of each filter; null = it must see every line */
-export function createGate(literals: readonly (readonly Literal[] | null)[]): Gate {
-  const allFilters = 2 ** literals.length - 1;
-  const always = literals.reduce((mask, each, index) => (each === null ? mask | (1 << index) : mask), 0);
-  const masks = literalMasks(literals);
-  const expression = masks.size === 0 ? null : gateExpression(literals);
-  if (always !== 0 || expression === null)
-    return { next: (chunk, from) => nextLine(chunk, from, always, expression, masks) };
-  // With one filter it is enough to know where; `test` makes no array of what it found.
-  if (literals.length === 1) return { next: (chunk, from) => nextHitOfOne(chunk, from, expression) };
-  return new ManyGate(expression, allFilters, masks);
-}
-
-function nextHitOfOne(chunk: string, from: number, expression: RegExp): GateHit | undefined {
-  if (from >= chunk.length) return undefined;
-  expression.lastIndex = from;
-  if (!expression.test(chunk)) return undefined;
-  const at = expression.lastIndex - 1;
-  return { start: chunk.lastIndexOf("\n", at) + 1, end: endOfLine(chunk, at), filters: 1 };
-}
-
-class ManyGate implements Gate {
-  readonly #expression: RegExp;
+export class Gate {
   readonly #allFilters: number;
-  readonly #masks: ReadonlyMap<string, number>;
-  /** The first text found behind the last line: what the next call would search for again. */
-  #ahead: Readonly<{ chunk: string; from: number; found: RegExpExecArray }> | undefined;
+  /** Filters that must see every line. */
+  readonly #always: number;
+  readonly #search: LiteralSearch | null;
 
-  constructor(expression: RegExp, allFilters: number, masks: ReadonlyMap<string, number>) {
-    this.#expression = expression;
-    this.#allFilters = allFilters;
-    this.#masks = masks;
+  /** @param literals  of each filter; null = it must see every line */
+  constructor(literals: readonly (readonly Literal[] | null)[]) {
+    this.#allFilters = 2 ** literals.length - 1;
+    this.#always = literals.reduce((mask, each, index) => (each === null ? mask | (1 << index) : mask), 0);
+    const wanted = wantedLiterals(literals);
+    this.#search = wanted.length === 0 ? null : new LiteralSearch(wanted);
   }
 
-  next(chunk: string, from: number): GateHit | undefined {
-    const first = this.#first(chunk, from);
-    this.#ahead = undefined;
-    if (first === null) return undefined;
-    const start = chunk.lastIndexOf("\n", first.index) + 1;
-    const end = endOfLine(chunk, first.index);
-    // The other filters whose literals stand in the rest of the line.
-    let filters = 0;
-    let found: RegExpExecArray | null = first;
-    while (found !== null && found.index < end && filters !== this.#allFilters) {
-      filters |= this.#masks.get(found[0].toLowerCase()) ?? this.#allFilters;
-      this.#expression.lastIndex = found.index + 1;
-      found = this.#expression.exec(chunk);
-    }
-    if (found !== null && found.index >= end) this.#ahead = { chunk, from: end + 1, found };
+  /** The first such line that begins at `from` or later, itself the begin of a line; undefined when there is none. */
+  next(chunk: LogBytes, from: number): GateHit | undefined {
+    if (this.#always !== 0) return this.#nextOfAll(chunk, from);
+    const search = this.#search;
+    const found = search === null ? -1 : search.next(chunk, from, chunk.bytes.length);
+    if (search === null || found < 0) return undefined;
+    const { filters } = search;
+    const start = chunk.bytes.lastIndexOf(newline, found) + 1;
+    const end = endOfLine(chunk.bytes, found);
+    return { start, end, filters: this.#withRest(search, filters, chunk, found + 1, end) };
+  }
+
+  /** The next line that is not empty: some filter must see them all. */
+  #nextOfAll(chunk: LogBytes, from: number): GateHit | undefined {
+    const { bytes } = chunk;
+    let start = from;
+    while (bytes[start] === newline) start += 1;
+    if (start >= bytes.length) return undefined;
+    const end = endOfLine(bytes, start);
+    const search = this.#search;
+    const filters = search === null ? this.#always : this.#withRest(search, this.#always, chunk, start, end);
     return { start, end, filters };
   }
 
-  #first(chunk: string, from: number): RegExpExecArray | null {
-    if (from >= chunk.length) return null;
-    const ahead = this.#ahead;
-    if (ahead !== undefined && ahead.from === from && ahead.chunk === chunk) return ahead.found;
-    this.#expression.lastIndex = from;
-    return this.#expression.exec(chunk);
+  /** The other filters whose literals stand in the rest of the line. */
+  #withRest(search: LiteralSearch, known: number, chunk: LogBytes, from: number, end: number): number {
+    let filters = known;
+    let at = from;
+    while (filters !== this.#allFilters) {
+      at = search.next(chunk, at, end);
+      if (at < 0) break;
+      filters |= search.filters;
+      at += 1;
+    }
+    return filters;
   }
 }
 
-/** The next line that is not empty: some filter must see them all. */
-function nextLine(
-  chunk: string,
-  from: number,
-  always: number,
-  expression: RegExp | null,
-  masks: ReadonlyMap<string, number>,
-): GateHit | undefined {
-  if (always === 0) return undefined;
-  let start = from;
-  while (chunk.charCodeAt(start) === newline) start += 1;
-  if (start >= chunk.length) return undefined;
-  const end = endOfLine(chunk, start);
-  let filters = always;
-  if (expression !== null) {
-    const line = chunk.slice(start, end);
-    expression.lastIndex = 0;
-    for (let found = expression.exec(line); found !== null; found = expression.exec(line)) {
-      filters |= masks.get(found[0].toLowerCase()) ?? 0;
-      expression.lastIndex = found.index + 1;
+/** The view of a chunk's bytes that the gate needs. */
+export function logBytes(chunk: Buffer): LogBytes {
+  return { bytes: chunk, words: new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength) };
+}
+
+function endOfLine(bytes: Buffer, from: number): number {
+  const end = bytes.indexOf(newline, from);
+  return end < 0 ? bytes.length : end;
+}
+
+function wantedLiterals(literals: readonly (readonly Literal[] | null)[]): readonly WantedLiteral[] {
+  const wanted = new Map<string, WantedLiteral>();
+  for (const [index, each] of literals.entries()) {
+    for (const literal of each ?? []) {
+      const key = `${literal.ignoreCase ? "i" : "c"}${literal.text}`;
+      wanted.set(key, { literal, filters: (wanted.get(key)?.filters ?? 0) | (1 << index) });
     }
   }
-  return { start, end, filters };
-}
-
-function endOfLine(chunk: string, at: number): number {
-  const end = chunk.indexOf("\n", at);
-  return end < 0 ? chunk.length : end;
-}
-
-/**
- * Which filters a found text speaks for, by its lower case: its own, and those of every literal it begins with, because
- * the regex finds only one literal at each position, the longest. Case is not looked at here: a filter too many is
- * asked in vain, none is forgotten.
- */
-function literalMasks(literals: readonly (readonly Literal[] | null)[]): ReadonlyMap<string, number> {
-  const all = literals.flatMap((each, index) =>
-    (each ?? []).map(({ text }) => ({ text: text.toLowerCase(), bit: 1 << index })),
-  );
-  return new Map(
-    all.map(({ text }) => [text, all.reduce((mask, each) => (text.startsWith(each.text) ? mask | each.bit : mask), 0)]),
-  );
-}
-
-function gateExpression(literals: readonly (readonly Literal[] | null)[]): RegExp {
-  const sources = new Map<string, number>();
-  for (const { text, ignoreCase } of literals.flatMap((each) => each ?? [])) {
-    const escaped = text.replace(/[$^\\.*+?()[\]{}|/]/g, "\\$&");
-    const source = ignoreCase
-      ? escaped.replace(/[a-z]/gi, (letter) => `[${letter.toLowerCase()}${letter.toUpperCase()}]`)
-      : escaped;
-    sources.set(source, text.length);
-  }
-  const longestFirst = [...sources].toSorted(([, one], [, other]) => other - one);
-  return new RegExp(longestFirst.map(([source]) => source).join("|"), "g");
+  return [...wanted.values()];
 }

@@ -1,7 +1,7 @@
 import { isAscii } from "node:buffer";
 import { TextDecoder } from "node:util";
 import type { LineClock } from "./found-failure.ts";
-import { createGate, type Gate, type GateHit, gateFiltersMax } from "./gate.ts";
+import { Gate, type GateHit, gateFiltersMax, type LogBytes, logBytes } from "./gate.ts";
 import type { Filter } from "./match-line.ts";
 
 /** A line that a filter must see. */
@@ -17,12 +17,7 @@ export type Candidate = Readonly<{
   clock: LineClock;
 }>;
 
-/** What splits lines is a byte, and the literals are ASCII, so chunks are searched as latin1 and only hits are decoded. */
-const beyondAscii = /[\x80-\xff]/;
 const carriageReturn = 13;
-const newline = 10;
-/** Bytes searched at once: a larger string would be none of the young objects, which cost nothing to let go of. */
-const pieceBytes = 65_536;
 
 type Group = Readonly<{ filters: readonly Filter[]; gate: Gate }>;
 
@@ -40,29 +35,25 @@ export class Scanner {
     this.#groups = Array.from({ length: Math.ceil(filters.length / gateFiltersMax) }, (_, index) => {
       const members = filters.slice(index * gateFiltersMax, (index + 1) * gateFiltersMax);
       const literals = members.map((each) => (options.gated === false ? null : each.literals));
-      return { filters: members, gate: createGate(literals) };
+      return { filters: members, gate: new Gate(literals) };
     });
   }
 
-  /** @param chunk  whole lines; bytes, or the same bytes as a latin1 string */
-  scan(chunk: Buffer | string, clock: LineClock): Candidates {
+  /** @param chunk  whole lines */
+  scan(chunk: Buffer, clock: LineClock): Candidates {
     return new Candidates(chunk, clock, this.#groups, this.#decoder);
   }
 }
 
 /** The candidates of one chunk, one after the other. A call that was stopped half-way can be made again. */
 export class Candidates {
-  readonly #chunk: Buffer | string;
+  readonly #chunk: Buffer;
+  readonly #bytes: LogBytes;
   readonly #ascii: boolean;
-  /** The piece that is searched, and where in the chunk it begins and ends. */
-  #text = "";
-  #from = 0;
-  #to = 0;
   readonly #clock: LineClock;
   readonly #groups: readonly Group[];
   readonly #decoder: TextDecoder;
-  /** Beyond the last group, so that the first piece is read first. */
-  #group = Number.POSITIVE_INFINITY;
+  #group = 0;
   #hit: GateHit | undefined;
   /** Filters of the hit's line that are still to see it, as bits. */
   #left = 0;
@@ -71,9 +62,10 @@ export class Candidates {
   #ended = "";
   #asciiLine = true;
 
-  constructor(chunk: Buffer | string, clock: LineClock, groups: readonly Group[], decoder: TextDecoder) {
+  constructor(chunk: Buffer, clock: LineClock, groups: readonly Group[], decoder: TextDecoder) {
     this.#chunk = chunk;
-    this.#ascii = typeof chunk !== "string" && isAscii(chunk);
+    this.#bytes = logBytes(chunk);
+    this.#ascii = isAscii(chunk);
     this.#clock = clock;
     this.#groups = groups;
     this.#decoder = decoder;
@@ -82,10 +74,7 @@ export class Candidates {
   next(): Candidate | undefined {
     for (;;) {
       const group = this.#groups[this.#group];
-      if (group === undefined) {
-        if (!this.#nextPiece()) return undefined;
-        continue;
-      }
+      if (group === undefined) return undefined;
       if (this.#left === 0 && !this.#nextLine(group.gate)) {
         this.#group += 1;
         this.#hit = undefined;
@@ -95,42 +84,26 @@ export class Candidates {
       const filter = group.filters[31 - Math.clz32(this.#left & -this.#left)];
       this.#left &= this.#left - 1;
       if (filter === undefined) continue;
-      const start = this.#from + (this.#hit?.start ?? 0);
+      const start = this.#hit?.start ?? 0;
       return { filter, line: this.#line, ended: this.#ended, start, ascii: this.#asciiLine, clock: this.#clock };
     }
   }
 
-  /** Whole lines, as many as a piece holds, or one that is longer. */
-  #nextPiece(): boolean {
-    const chunk = this.#chunk;
-    const from = this.#to;
-    if (from >= chunk.length || this.#groups.length === 0) return false;
-    let to = chunk.length;
-    if (typeof chunk !== "string" && to - from > pieceBytes) {
-      const before = chunk.lastIndexOf(newline, from + pieceBytes - 1);
-      const end = before >= from ? before : chunk.indexOf(newline, from);
-      if (end >= 0) to = end + 1;
-    }
-    const text = typeof chunk === "string" ? chunk : chunk.toString("latin1", from, to);
-    this.#text = text;
-    this.#from = from;
-    this.#to = to;
-    this.#hit = undefined;
-    this.#group = 0;
-    return true;
-  }
-
   #nextLine(gate: Gate): boolean {
-    const text = this.#text;
-    const hit = gate.next(text, this.#hit === undefined ? 0 : this.#hit.end + 1);
+    const chunk = this.#chunk;
+    const hit = gate.next(this.#bytes, this.#hit === undefined ? 0 : this.#hit.end + 1);
     if (hit === undefined) return false;
-    let end = hit.end;
+    const { start } = hit;
+    let { end } = hit;
     // Lines of Windows programs end with a carriage return too; fail2ban strips all of them.
-    while (end > hit.start && text.charCodeAt(end - 1) === carriageReturn) end -= 1;
-    const bytes = text.slice(hit.start, end);
-    const ascii = this.#ascii || !beyondAscii.test(bytes);
-    // The newline makes it a copy of its own: whoever keeps a part of a line does not keep the chunk.
-    const ended = `${ascii ? bytes : this.#decoder.decode(Buffer.from(bytes, "latin1"))}\n`;
+    while (end > start && chunk[end - 1] === carriageReturn) end -= 1;
+    const ascii = this.#ascii || isAscii(chunk.subarray(start, end));
+    // The newline is read with the line where it can be, and is there to be read.
+    const whole = end === hit.end && end < chunk.length;
+    const text = ascii
+      ? chunk.toString(undefined, start, whole ? end + 1 : end)
+      : this.#decoder.decode(chunk.subarray(start, end));
+    const ended = ascii && whole ? text : `${text}\n`;
     const line = ended.slice(0, -1);
     // Together, after all calls: only a call can be stopped.
     this.#line = line;

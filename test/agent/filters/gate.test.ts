@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { compileFilter } from "../../../agent/filters/compile-filter.ts";
 import { firstCharacters } from "../../../agent/filters/first-characters.ts";
-import { createGate } from "../../../agent/filters/gate.ts";
+import { Gate, logBytes } from "../../../agent/filters/gate.ts";
 import type { Filter } from "../../../agent/filters/match-line.ts";
 import { PythonRegex } from "../../../agent/filters/python-regex.ts";
 import { parsePythonRegex } from "../../../agent/filters/python-regex-parser.ts";
@@ -16,7 +16,7 @@ import { openSampleSuite } from "./sample-suite.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 function candidatesOf(filters: readonly Filter[], chunk: Buffer | string): Candidate[] {
-  const candidates = new Scanner(filters).scan(chunk, clockAt(noonMs));
+  const candidates = new Scanner(filters).scan(Buffer.from(chunk), clockAt(noonMs));
   const all: Candidate[] = [];
   for (let each = candidates.next(); each !== undefined; each = candidates.next()) all.push(each);
   return all;
@@ -111,9 +111,11 @@ function validRegex(source: string): PythonRegex | undefined {
 
 function hits(literals: readonly (readonly Literal[] | null)[], chunk: string): [string, number][] {
   const found: [string, number][] = [];
-  const gate = createGate(literals);
-  for (let hit = gate.next(chunk, 0); hit !== undefined; hit = gate.next(chunk, hit.end + 1)) {
-    found.push([chunk.slice(hit.start, hit.end), hit.filters]);
+  const gate = new Gate(literals);
+  const bytes = Buffer.from(chunk, "latin1");
+  const searched = logBytes(bytes);
+  for (let hit = gate.next(searched, 0); hit !== undefined; hit = gate.next(searched, hit.end + 1)) {
+    found.push([bytes.toString("latin1", hit.start, hit.end), hit.filters]);
   }
   return found;
 }
@@ -145,6 +147,61 @@ test("a last line without newline is seen", () => {
     ["x", 1],
     ["abc", 1],
   ]);
+});
+
+test("generated literals of any length are found in generated lines wherever they stand, and nothing else is", () => {
+  const random = seededRandom(11);
+  const letters = ["a", "b", "B", "[", "{", " ", "é"];
+  const text = (length: number) => Array.from({ length }, () => random.pick(letters)).join("");
+  let found = 0;
+  for (let round = 0; round < 3000; round += 1) {
+    const least = 3 + random.below(8);
+    const literals = Array.from({ length: 1 + random.below(4) }, () =>
+      Array.from({ length: 1 + random.below(3) }, () => ({
+        text: text(least + random.below(6)).replaceAll("é", "a"),
+        ignoreCase: random.below(3) === 0,
+      })),
+    );
+    const all = literals.flat();
+    const lines = Array.from({ length: 6 }, () => {
+      const planted = random.below(2) === 0 ? random.pick(all).text : "";
+      return text(random.below(9)) + (random.below(2) === 0 ? planted : planted.toUpperCase()) + text(random.below(9));
+    });
+    const expected = lines.flatMap((line) => {
+      const filters = literals.reduce(
+        (mask, each, index) => (each.some((one) => holds(line, one)) ? mask | (1 << index) : mask),
+        0,
+      );
+      return filters === 0 ? [] : [[line, filters]];
+    });
+    const chunk = lines.join("\n") + (random.below(2) === 0 ? "\n" : "");
+    assert.deepEqual(hits(literals, chunk), expected, JSON.stringify({ literals, chunk }));
+    found += expected.length;
+  }
+  assert.ok(found > 3000, `only ${found} lines held a literal`);
+});
+
+test("literals go across a place where no date can be cut out", () => {
+  const parts = { failRegex: ['^\\[\\] "(?:GET|POST) /x" <ADDR>$'], datePattern: "^[^\\[]*\\[({DATE})" };
+  const filter = filterOf(parts);
+  assert.deepEqual(
+    filter.literals?.map(({ text }) => text),
+    ['] "GET /x" ', '] "POST /x" '],
+  );
+  const line = '[01/Mar/2005:12:00:00 +0000] "GET /x" 192.0.2.1';
+  assert.equal(filter.match(line, clockAt(noonMs)).kind, "failure");
+  assert.equal(candidatesOf([filter], `${line}\n`).length, 1);
+});
+
+test("literals end where a pattern may cut anything, or all of itself", () => {
+  const failRegex = ['^"(?:GET|POST) /x" <ADDR>$'];
+  for (const datePattern of ["^[^\\[]*\\[ ?({DATE})", '^"\\[({EPOCH})\\]']) {
+    const { literals } = filterOf({ failRegex, datePattern });
+    assert.deepEqual(
+      literals?.map(({ text }) => text),
+      ["GET", "POST"],
+    );
+  }
 });
 
 test("more filters than one gate holds are all served", () => {

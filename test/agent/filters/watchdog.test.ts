@@ -92,7 +92,7 @@ for (const [name, line] of [
     const filter = compileFilter(loadFilter("/etc/fail2ban", name), { useDns: "no", timezone: "UTC" });
     const troubles: Trouble[] = [];
     const log = createLogFilters([filter], { report: (trouble) => troubles.push(trouble), limits, gated: false });
-    log.process(`${line}\n`, clockAt(noonMs), () => assert.fail("the line is no failure"));
+    log.process(Buffer.from(`${line}\n`), clockAt(noonMs), () => assert.fail("the line is no failure"));
     assert.deepEqual(
       troubles.map((each) => each.kind),
       ["skipped"],
