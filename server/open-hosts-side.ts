@@ -69,12 +69,13 @@ export function openHostsSide(parts: HostsSideParts, opened: AsyncDisposableStac
     const findings = publisher.noticeStatus(host, report);
     if (findings.ahead !== undefined) noticeAhead(host, findings.ahead);
     if (tenantLeft(report, tenant) !== undefined) moves.strays(host);
-    return [...findingsOf(report, findings, tenant, now()), ...conduct.problemsOf(host)];
+    const wanted = { tenant, observe: directory.get(host)?.observe ?? false };
+    return [...findingsOf(report, findings, wanted, now()), ...conduct.problemsOf(host)];
   };
   const record = (rows: Parameters<typeof recordReports>[1]) => recordReports(store, rows);
   const reports = opened.use(collectStatusReports({ directory, record, notice, events, now }));
   bus.onUp("status", (host, payload) => reports.receive(host, payload));
-  return { enrollment, acts: { revoke: enrollment.revoke, move: moves.move } };
+  return { enrollment, acts: { revoke: enrollment.revoke, move: moves.move, tell: (host) => publisher.tell(host) } };
 }
 
 /** Sends hosts that were moved their new tenant's credentials, and ends those of the one they left. */

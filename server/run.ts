@@ -184,6 +184,7 @@ function openPublisher(
     signingKey: keys.orders,
     agentsOf: (scope) => directory.listeners(scope),
     tenantOf: (host) => directory.tenantOf(host),
+    observes: (host) => directory.get(host)?.observe ?? false,
     ...deps,
   });
 }

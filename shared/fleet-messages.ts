@@ -65,6 +65,8 @@ export const StatusReport = z.object({
   /** False when packets are not really stopped. */
   enforcing: z.boolean(),
   problems: z.array(sentence).check(z.maxLength(reportedProblemsMax)),
+  /** Whether the coordinator's bans are kept and not carried out, as it wants of some hosts; absent before 0.2. */
+  observing: z.exactOptional(z.boolean()),
   /** Whether the firewall really stops the canary; absent while it has not been looked at. */
   canary: z.exactOptional(z.boolean()),
   /** Absent where the firewall does not count. */

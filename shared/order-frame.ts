@@ -39,6 +39,11 @@ export type OrderFrame = Readonly<{
   orders: readonly Order[];
   /** Coordinator's clock when it was made. */
   atMs: number;
+  /**
+   * Only in a host's own scope: whether it keeps its scopes' bans without carrying them out. Absent: as before. Of two
+   * frames of one epoch the later one counts, whatever their revisions.
+   */
+  observe?: boolean;
   /** Over this span agents spread their answers to this frame, so that ten thousand do not speak at once. */
   spreadMs: number;
   chunk: Readonly<{ index: number; count: number }> | null;
@@ -81,6 +86,7 @@ const BodyWire = z.object({
   at: count,
   sp: count.check(z.maximum(60_000)),
   c: z.nullable(z.tuple([count, positive])),
+  ob: z.exactOptional(z.boolean()),
   o: z.array(anyRow).check(z.maxLength(frameOrdersMax)),
 });
 
@@ -97,6 +103,7 @@ export function encodeOrderFrame(frame: OrderFrame, signingKey: KeyObject): Buff
     at: frame.atMs,
     sp: frame.spreadMs,
     c: frame.chunk === null ? null : [frame.chunk.index, frame.chunk.count],
+    ...(frame.observe === undefined ? {} : { ob: frame.observe }),
     o: toRows(frame.orders),
   };
   const plain = Buffer.from(JSON.stringify(wire));
@@ -138,7 +145,8 @@ export function decodeOrderFrame(payload: Uint8Array, verifyingKey: KeyObject): 
     throw new Fleet2banError("invalid", "order frame: a snapshot, and only a snapshot, has a chunk number");
   }
   const { k: kind, s, e: epoch, f: from, t: to, h: hash, at: atMs, sp: spreadMs } = wire;
-  return { kind, scope: s, epoch, from, to, hash, orders, atMs, spreadMs, chunk };
+  const observe = wire.ob === undefined || !s.startsWith("host:") ? {} : { observe: wire.ob };
+  return { kind, scope: s, epoch, from, to, hash, orders, atMs, spreadMs, chunk, ...observe };
 }
 
 /** Short name of a signing key, to say in a log which one was expected. */

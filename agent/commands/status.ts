@@ -32,6 +32,9 @@ function describe(status: AgentStatus, only: string | undefined): string {
     fleet === null
       ? "fleet     none: this agent works alone"
       : `fleet     ${fleet.tenant}/${fleet.host}, ${fleet.connected ? "connected" : "CUT OFF"}, ${fleet.inSync ? "in step" : "catching up"}, ${fleet.outbox.waitingRows} failures waiting`,
+    ...(fleet?.observes === true
+      ? ["observes  told by the coordinator: its bans are kept and NOT ENFORCED; what the jails here ban is"]
+      : []),
     ...stoppedText(firewall.stopped),
     ...jails.map(
       (jail) =>

@@ -40,6 +40,8 @@ export type FleetState = Readonly<{
   connected: boolean;
   /** Every order there is has been carried out, as far as anybody has said. */
   inSync: boolean;
+  /** The coordinator wants its bans kept and not carried out here. */
+  observes: boolean;
   badFrames: number;
   positions: StatusReport["scopes"];
 }> &
@@ -113,6 +115,7 @@ export function openFleet(parts: FleetParts): Fleet {
       tenant: renewal.credentials.tenant,
       connected: connection.connected(),
       inSync: connection.connected() && receiver.inSync(),
+      observes: receiver.observes,
       badFrames: receiver.badFrames,
       positions: receiver.positions(),
       ...outbox.state,

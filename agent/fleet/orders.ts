@@ -12,16 +12,18 @@ import { decodeOrderFrame, type ReceivedFrame } from "../../shared/order-frame.t
 import type { Standing } from "../../shared/order-set.ts";
 import type { UpVerb } from "../../shared/subjects.ts";
 
+import { ObserveMode, type ObserveStore } from "./observe-mode.ts";
 import { RefusedOrders, type RefusedOrdersParts } from "./refused-orders.ts";
 import { ScopeState } from "./scope-state.ts";
 
 /** What is kept over a restart. Epochs are numbers in text. */
-export type OrderStore = Readonly<{
-  load(nowMs: number): ReadonlyMap<Scope, OrderPlace & Readonly<{ standing: readonly Standing[] }>>;
-  apply(scope: Scope, place: OrderPlace, orders: readonly Order[]): void;
-  replace(scope: Scope, place: OrderPlace, standing: Iterable<Standing>): void;
-  drop(scope: Scope): void;
-}>;
+export type OrderStore = ObserveStore &
+  Readonly<{
+    load(nowMs: number): ReadonlyMap<Scope, OrderPlace & Readonly<{ standing: readonly Standing[] }>>;
+    apply(scope: Scope, place: OrderPlace, orders: readonly Order[]): void;
+    replace(scope: Scope, place: OrderPlace, standing: Iterable<Standing>): void;
+    drop(scope: Scope): void;
+  }>;
 export type OrderPlace = Readonly<{ epoch: string; revision: number }>;
 
 export type OrderReceiverParts = Readonly<{
@@ -32,7 +34,7 @@ export type OrderReceiverParts = Readonly<{
   store: OrderStore;
   /** False when cut off. */
   send: (verb: UpVerb, payload: Uint8Array) => boolean;
-  /** To be carried out, in this order; may repeat what was said before. */
+  /** To be carried out, in this order; may repeat what was said before. No bans while the host only observes. */
   onOrders: (scope: Scope, orders: readonly Order[]) => void;
   status: () => Pick<StatusReport, "version" | "firewall" | "enforcing" | "problems" | "canary" | "blocked">;
   random: () => number;
@@ -58,6 +60,7 @@ export class OrderReceiver implements Disposable {
   readonly #parts: OrderReceiverParts;
   readonly #scopes: Map<Scope, ScopeState>;
   readonly #refused: RefusedOrders;
+  readonly #observe: ObserveMode;
   #askTimer: NodeJS.Timeout | undefined;
   #askDelayMs: number = askAgainMs.first;
   #reportTimer: NodeJS.Timeout | undefined;
@@ -70,6 +73,7 @@ export class OrderReceiver implements Disposable {
   constructor(parts: OrderReceiverParts) {
     this.#parts = parts;
     this.#refused = new RefusedOrders(parts);
+    this.#observe = new ObserveMode(parts.store);
     const names: readonly Scope[] = ["fleet", `tenant:${parts.tenant}`, `host:${parts.host}`];
     this.#scopes = new Map(names.map((name) => [name, new ScopeState(name)]));
     for (const [scope, { epoch, revision, standing }] of parts.store.load(parts.now())) {
@@ -98,8 +102,14 @@ export class OrderReceiver implements Disposable {
     return [...this.#scopes.values()].every((state) => state.inSync);
   }
 
+  /** Whether the coordinator's bans are kept and not carried out. */
+  get observes(): boolean {
+    return this.#observe.on;
+  }
+
   /** What the coordinator wants stopped as a proof that what it orders is; undefined when it does not. */
   get canary(): string | undefined {
+    if (this.#observe.on) return undefined;
     return this.#scopes.get("fleet")?.set.get("ban", canaryBanId)?.net;
   }
 
@@ -120,10 +130,7 @@ export class OrderReceiver implements Disposable {
   moveTo(tenant: string): void {
     for (const [scope, { set }] of this.#scopes) {
       if (!scope.startsWith("tenant:") || scope === `tenant:${tenant}`) continue;
-      const ends = [...set.entries()].map(
-        ({ kind, id, net }): Order =>
-          kind === "ban" ? { kind: "unban", id, net, reason: "expired" } : { kind: "disallow", id, net },
-      );
+      const ends = [...set.entries()].map(endOf);
       this.#scopes.delete(scope);
       this.#parts.store.drop(scope);
       this.#carryOut(scope, ends);
@@ -150,6 +157,7 @@ export class OrderReceiver implements Disposable {
     const frame = this.#decode(payload);
     const state = frame === undefined ? undefined : this.#scopes.get(frame.scope);
     if (frame === undefined || state === undefined || this.#closed) return;
+    if (frame.scope === `host:${this.#parts.host}` && this.#observe.take(frame)) this.#followObserve();
     const { orders, unusable, saved, ask, ignored } = state.take(frame, this.#parts.now());
     if (ignored !== null) {
       this.#parts.log.warn({ scope: frame.scope, why: ignored, event: "frame_ignored" }, "ignored an order frame");
@@ -191,8 +199,23 @@ export class OrderReceiver implements Disposable {
     }
   }
 
+  /** All that stands is taken out of force, or comes into it. */
+  #followObserve(): void {
+    const { on } = this.#observe;
+    for (const { scope, set } of this.#scopes.values()) {
+      const bans = [...set.entries()].filter(({ kind }) => kind === "ban");
+      this.#carryOut(scope, on ? bans.map(endOf) : bans);
+    }
+    const said = on
+      ? "only observes now: its orders are kept, and no ban of them is enforced"
+      : "enforces its orders again";
+    this.#parts.log.warn({ event: on ? "observes" : "enforces" }, `this host ${said}`);
+    this.#report(0);
+  }
+
   #carryOut(scope: Scope, orders: readonly Order[]): void {
-    const accepted = orders.filter((order) => this.#refused.accepts(scope, order));
+    const wanted = this.#observe.on ? orders.filter(({ kind }) => kind !== "ban") : orders;
+    const accepted = wanted.filter((order) => this.#refused.accepts(scope, order));
     if (accepted.length > 0) this.#parts.onOrders(scope, accepted);
   }
 
@@ -254,9 +277,15 @@ export class OrderReceiver implements Disposable {
       atMs: this.#parts.now(),
       scopes: this.positions(),
       refused: this.#refused.reported,
+      observing: this.#observe.on,
       ...rest,
       problems: problems.slice(0, reportedProblemsMax).map((problem) => problem.slice(0, 300)),
     };
     this.#parts.send("status", encodeMessage(report));
   }
+}
+
+/** Takes it out of force, and lifts nothing of the host's own. */
+function endOf({ kind, id, net }: Standing): Order {
+  return kind === "ban" ? { kind: "unban", id, net, reason: "expired" } : { kind: "disallow", id, net };
 }

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import { giveToOwner } from "../give-to-owner.ts";
 import type { Logger } from "../logger.ts";
-import { schema, schemaVersion } from "./schema.ts";
+import { additions, schema, schemaVersion } from "./schema.ts";
 
 /** SQLite's result codes for a file that is no database, or a broken one. Source: sqlite.org/rescode.html. */
 const brokenFileCodes = new Set([11, 26]);
@@ -105,6 +105,7 @@ function openChecked(path: string): DatabaseSync {
       inTransaction(database, () => database.exec(`${schema}; PRAGMA user_version = ${schemaVersion}`));
     }
     requireKnownVersion(database, path);
+    database.exec(additions);
     return database;
   } catch (error) {
     database.close();

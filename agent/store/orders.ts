@@ -8,6 +8,8 @@ export type StandingOrder = BanOrder | AllowOrder;
 export type OrderPlace = Readonly<{ epoch: string; revision: number }>;
 export type OrderSet = OrderPlace & Readonly<{ standing: readonly StandingOrder[] }>;
 
+export type ObserveWord = Readonly<{ observe: boolean; epoch: number; atMs: number }>;
+
 /** The coordinator's orders, as last received: what an agent enforces while it is cut off, and at boot. */
 export type OrderStore = Readonly<{
   /** Every scope with its place and standing orders; a restart's one read. Expired ones are left out. */
@@ -18,6 +20,9 @@ export type OrderStore = Readonly<{
   replace(scope: Scope, place: OrderPlace, standing: Iterable<StandingOrder>): void;
   /** Forgets a scope this host no longer belongs to. */
   drop(scope: Scope): void;
+  /** The coordinator's last word on whether this host only observes; undefined = it never said anything. */
+  observeWord(): ObserveWord | undefined;
+  saveObserveWord(word: ObserveWord): void;
   /** Drops orders that have ended by themselves. */
   purge(nowMs: number): void;
 }>;
@@ -33,6 +38,8 @@ export function openOrders(database: DatabaseSync): OrderStore {
   const remove = database.prepare("DELETE FROM orders WHERE scope = ? AND kind = ? AND id = ?");
   const clear = database.prepare("DELETE FROM orders WHERE scope = ?");
   const clearPlace = database.prepare("DELETE FROM order_scopes WHERE scope = ?");
+  const word = database.prepare("SELECT observe, epoch, at_ms FROM observe_word");
+  const setWord = database.prepare("INSERT OR REPLACE INTO observe_word VALUES (1, ?, ?, ?)");
   const purge = database.prepare("DELETE FROM orders WHERE until_ms <= ?");
 
   const write = (scope: Scope, order: Order): void => {
@@ -84,6 +91,12 @@ export function openOrders(database: DatabaseSync): OrderStore {
         clear.run(scope);
         clearPlace.run(scope);
       }),
+    observeWord: () => {
+      const row = word.get();
+      if (row === undefined) return undefined;
+      return { observe: row.observe === 1, epoch: Number(row.epoch), atMs: Number(row.at_ms) };
+    },
+    saveObserveWord: ({ observe, epoch, atMs }) => void setWord.run(observe ? 1 : 0, epoch, atMs),
     purge: (nowMs) => void purge.run(nowMs),
   };
 }

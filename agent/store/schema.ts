@@ -64,3 +64,13 @@ CREATE TABLE orders (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX orders_by_until ON orders (until_ms);
 `;
+
+/** What came later and older agents can do without: an agent that goes back a version must still open the file. */
+export const additions = `
+CREATE TABLE IF NOT EXISTS observe_word (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  observe INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT;
+`;

@@ -149,8 +149,8 @@ function receiptWriter(parts: DeskParts) {
     receiptOf(parts.store, scope, revision, parts.orderEpoch, asker.tenant);
 
   async function ofBan(asker: Principal, ban: StoredBan): Promise<UnbanReceipt> {
-    const receipt = await at(asker, ban.scope, ban.endRevision ?? ban.startRevision);
-    return { net: ban.net, lifted: ban.endedMs === null ? [] : [ban.id], ...receipt };
+    const { applied, total, waiting } = await at(asker, ban.scope, ban.endRevision ?? ban.startRevision);
+    return { net: ban.net, lifted: ban.endedMs === null ? [] : [ban.id], applied, total, waiting };
   }
 
   async function ofLift(

@@ -34,6 +34,8 @@ export type DeskParts = Readonly<{
 export type HostActs = Readonly<{
   /** Ends the connection of whoever holds this key, and lets him in never again. */
   revoke: (publicKey: string) => Promise<void>;
+  /** What is said to it of itself has changed: whether it observes. */
+  tell: (host: string) => void;
   /** It belongs to another tenant now: sends it that one's credentials, and ends those it had. */
   move: (host: string, movedMs: number) => Promise<void>;
 }>;

@@ -38,6 +38,12 @@ export function offerGauges(events: Pick<Events, "gauge" | "gauges">, { store, n
     const none = { active: 0, away: 0, quarantined: 0, revoked: 0 };
     return { ...none, ...Object.fromEntries(rows.map((row) => [row.state, row.count])) };
   });
+  events.gauge("f2b_hosts_observing", "Hosts that are told to keep bans without enforcing them.", async () => {
+    const [row] = await store.rows<{ count: number }>(
+      "select count(*) as count from hosts where state <> 'revoked' and observe",
+    );
+    return row?.count ?? 0;
+  });
   events.gauge("f2b_hosts_not_enforcing", "Connected hosts whose firewall stops nothing.", async () => {
     const [row] = await store.rows<{ count: number }>(
       `select count(*) as count from hosts where state <> 'revoked' and enforcing = false and not observe

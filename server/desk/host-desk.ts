@@ -66,6 +66,7 @@ export function hostDesk(parts: DeskParts): Pick<Desk, HostVerbs> {
       const target = { host, owner: asker.tenant, seen };
       const after = await changeHost(writer, actOf(asker, options?.reason ?? null), target, change);
       directory.put(after);
+      if (change.observe !== undefined) parts.hostActs?.tell(host);
       if (after.movedMs !== null) await parts.hostActs?.move(host, after.movedMs);
       return await show(after);
     },

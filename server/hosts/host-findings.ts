@@ -9,7 +9,7 @@ const clockSkewMaxMs = 10 * secondMs;
 export function findingsOf(
   report: StatusReport,
   { drifting, ahead }: StatusFindings,
-  tenant: string,
+  { tenant, observe }: Readonly<{ tenant: string; observe: boolean }>,
   nowMs: number,
 ): readonly string[] {
   const problems: string[] = [];
@@ -20,6 +20,11 @@ export function findingsOf(
     problems.push(`its clock is ${Math.round(Math.abs(skewMs) / secondMs)} s ${skewMs > 0 ? "ahead" : "behind"}`);
   }
   if (report.canary === false) problems.push("its firewall does not stop the canary address");
+  if (observe && report.observing !== true) {
+    const why = report.observing === undefined ? "its version does not know how: update it" : "does not yet";
+    problems.push(`is told to observe, and enforces: ${why}`);
+  }
+  if (!observe && report.observing === true) problems.push("observes although it is told to enforce");
   const left = tenantLeft(report, tenant);
   if (left !== undefined) problems.push(`still follows tenant ${left}`);
   if (report.refused.length > 0) problems.push(`refuses ${report.refused.length} orders: ${report.refused[0]?.why}`);

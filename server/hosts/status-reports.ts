@@ -43,7 +43,7 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
       }
       const report = decodeMessage(StatusReport, payload, `status of ${host}`);
       parts.directory.setConnected(host, true);
-      parts.events.latency.reported(host, report.scopes, parts.now());
+      if (report.observing !== true) parts.events.latency.reported(host, report.scopes, parts.now());
       const problems = [...parts.notice(host, report), ...report.problems];
       // A quarantined host is not believed in anything that is summed up.
       if (report.blocked !== undefined && known.state === "active") {

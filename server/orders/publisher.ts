@@ -6,6 +6,7 @@ import type { Standing } from "../../shared/order-set.ts";
 import { subjects } from "../../shared/subjects.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { Logger } from "../logger.ts";
+import { spreadMsFor, tickMsFor } from "./pace.ts";
 import { type FrameContext, ScopeFrames } from "./scope-frames.ts";
 import { type OrderStretch, recentOrdersMax, ScopeLog } from "./scope-log.ts";
 import { subjectOf } from "./scope-subject.ts";
@@ -36,6 +37,8 @@ export type PublisherParts = Readonly<{
   agentsOf: (scope: Scope) => number;
   /** undefined = unknown or revoked: it gets no answer. */
   tenantOf: (host: string) => string | undefined;
+  /** Whether the host is to keep its bans without enforcing them. */
+  observes: (host: string) => boolean;
   now: () => number;
   log: Logger;
 }>;
@@ -44,6 +47,8 @@ export type Publisher = AsyncDisposable &
   Readonly<{
     /** After the commit. Late, repeated or missing entries do no harm: the log in the database is read where needed. */
     publish(scope: Scope, stretch: OrderStretch): void;
+    /** What is said to the host of itself has changed. */
+    tell(host: string): void;
     /** Wakes an agent that reports something else than there is. @returns what is wrong, beyond being behind */
     noticeStatus(host: string, report: StatusReport): StatusFindings;
     /** After the order log has begun a new life: forgets all of the old one and calls every agent. */
@@ -61,12 +66,6 @@ export type StatusFindings = Readonly<{
   ahead: Readonly<{ scope: Scope; revision: number }> | undefined;
 }>;
 
-/** A tick costs 12 to 22 µs per agent; this keeps the bus below half a core at any size. */
-const tickMsPerAgent = 0.05;
-const tickMs = { least: 50, most: 2 * secondMs } as const;
-/** Agents' answers come at most at 1000 a second. */
-const spreadMsPerAgent = 1;
-const spreadMsMax = 10 * secondMs;
 const heartbeatMs = 10 * secondMs;
 /** Scopes kept in memory; hosts' own scopes are mostly empty. */
 const scopesMax = 20_000;
@@ -134,6 +133,10 @@ class OrderPublisher implements Publisher {
     this.#inBackground(this.#take(scope, stretch));
   }
 
+  tell(host: string): void {
+    this.#inBackground(this.#wake(host, `host:${host}`));
+  }
+
   noticeStatus(host: string, report: StatusReport): StatusFindings {
     const allowed = this.#scopesOf(host);
     const drifting: Scope[] = [];
@@ -149,6 +152,7 @@ class OrderPublisher implements Publisher {
       const nothingYet = head === 0 && revision === 0 && log === undefined;
       if (!nothingYet && (drifts || !current || revision !== head)) this.#inBackground(this.#wake(host, scope));
     }
+    if (report.observing !== undefined && report.observing !== this.#parts.observes(host)) this.tell(host);
     return { drifting, ahead };
   }
 
@@ -187,8 +191,7 @@ class OrderPublisher implements Publisher {
 
   #scheduleTick(scope: Scope, channel: Channel): void {
     if (this.#closed || channel.timer !== undefined || this.#sentOf(scope) >= channel.log.revision) return;
-    const intervalMs = clamp(this.#parts.agentsOf(scope) * tickMsPerAgent, tickMs.least, tickMs.most);
-    const waitMs = channel.lastTickMs + intervalMs - performance.now();
+    const waitMs = channel.lastTickMs + tickMsFor(this.#parts.agentsOf(scope)) - performance.now();
     if (waitMs <= 0) {
       this.#tick(scope, channel);
       return;
@@ -230,9 +233,10 @@ class OrderPublisher implements Publisher {
   }
 
   #context(scope: Scope): FrameContext {
-    const spreadMs = Math.round(Math.min(this.#parts.agentsOf(scope) * spreadMsPerAgent, spreadMsMax));
+    const spreadMs = spreadMsFor(this.#parts.agentsOf(scope));
     const { signingKey, orderLog } = this.#parts;
-    return { signingKey, epoch: orderLog.epoch, nowMs: this.#parts.now(), spreadMs };
+    const observe = scope.startsWith("host:") ? { observe: this.#parts.observes(scope.slice("host:".length)) } : {};
+    return { signingKey, epoch: orderLog.epoch, nowMs: this.#parts.now(), spreadMs, ...observe };
   }
 
   #channel(scope: Scope): Promise<Channel> {
@@ -294,8 +298,4 @@ class OrderPublisher implements Publisher {
       );
     });
   }
-}
-
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(Math.max(value, least), most);
 }

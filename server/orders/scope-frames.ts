@@ -5,7 +5,14 @@ import { encodeOrderFrame, frameOrdersMax, type OrderFrame } from "../../shared/
 import type { ScopeLog, Snapshot } from "./scope-log.ts";
 
 /** What is common to every frame now. */
-export type FrameContext = Readonly<{ signingKey: KeyObject; epoch: number; nowMs: number; spreadMs: number }>;
+export type FrameContext = Readonly<{
+  signingKey: KeyObject;
+  epoch: number;
+  nowMs: number;
+  spreadMs: number;
+  /** In a host's own scope. */
+  observe?: boolean;
+}>;
 
 /** A snapshot serves all who ask within this time; what came since follows as a delta. Making one costs 0.2 s of CPU. */
 const snapshotAgeMaxMs = minuteMs;
@@ -28,6 +35,8 @@ export class ScopeFrames {
   #deltas = new Map<number, readonly Buffer[]>();
   #deltasTo = -1;
   #snapshots: MadeSnapshot[] = [];
+  /** What the frames made so far say of it. */
+  #observe: boolean | undefined;
   #heartbeat: Readonly<{ frame: Buffer; context: FrameContext; revision: number }> | undefined;
 
   constructor(scope: Scope, log: ScopeLog) {
@@ -46,6 +55,7 @@ export class ScopeFrames {
 
   /** From `revision` to now, undefined when that needs a snapshot. */
   since(revision: number, context: FrameContext): readonly Buffer[] | undefined {
+    this.#heedObserve(context);
     if (this.#deltasTo !== this.#log.revision || this.#deltas.size >= deltasMax) this.#deltas.clear();
     this.#deltasTo = this.#log.revision;
     const known = this.#deltas.get(revision);
@@ -71,6 +81,7 @@ export class ScopeFrames {
     count: number,
     wanted?: Readonly<{ revision: number; index: number }>,
   ): readonly Buffer[] {
+    this.#heedObserve(context);
     const held = this.#snapshots.find((each) => each.snapshot.revision === wanted?.revision);
     const first = held === undefined ? 0 : (wanted?.index ?? 0);
     const made = held ?? this.#current(context.nowMs, least);
@@ -84,6 +95,14 @@ export class ScopeFrames {
       frames.push(frame);
     }
     return frames.length === 0 ? [this.heartbeat(context)] : frames;
+  }
+
+  /** Frames that say something else would be believed less than the newer word, and keep who was away from hearing it. */
+  #heedObserve({ observe }: FrameContext): void {
+    if (observe === this.#observe) return;
+    this.#observe = observe;
+    this.#deltas.clear();
+    this.#snapshots = [];
   }
 
   #chunk({ snapshot, chunks }: MadeSnapshot, index: number, context: FrameContext): Buffer {
@@ -146,13 +165,18 @@ export class ScopeFrames {
   }
 
   #common(context: FrameContext) {
-    return { scope: this.#scope, epoch: context.epoch, atMs: context.nowMs, spreadMs: context.spreadMs };
+    const { epoch, nowMs: atMs, spreadMs, observe } = context;
+    return { scope: this.#scope, epoch, atMs, spreadMs, ...(observe === undefined ? {} : { observe }) };
   }
 }
 
 /** Of a moment ago, with the same epoch and span. */
-function saysTheSame(before: FrameContext, { signingKey, epoch, spreadMs, nowMs }: FrameContext): boolean {
+function saysTheSame(before: FrameContext, { signingKey, epoch, spreadMs, observe, nowMs }: FrameContext): boolean {
   const ageMs = nowMs - before.nowMs;
-  const isSame = before.epoch === epoch && before.spreadMs === spreadMs && before.signingKey === signingKey;
+  const isSame =
+    before.epoch === epoch &&
+    before.spreadMs === spreadMs &&
+    before.observe === observe &&
+    before.signingKey === signingKey;
   return isSame && ageMs >= 0 && ageMs < heartbeatAgeMaxMs;
 }

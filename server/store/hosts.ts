@@ -199,7 +199,13 @@ export async function recordReports(sql: Sql, reports: readonly HostReport[]): P
 }
 
 /** Hosts of a scope that say they have applied its orders up to `revision`, and those that have not (yet). */
-export type Receipt = Readonly<{ applied: number; total: number; waiting: readonly string[] }>;
+export type Receipt = Readonly<{
+  applied: number;
+  /** Of those, the ones whose firewall stops what it is told: they neither observe nor lack a firewall. */
+  enforced: number;
+  total: number;
+  waiting: readonly string[];
+}>;
 
 const revisionColumns = { fleet: "fleet_revision", tenant: "tenant_revision", host: "host_revision" } as const;
 /** Names of waiting hosts shown to a person. */
@@ -215,15 +221,16 @@ export async function receiptOf(
 ): Promise<Receipt> {
   const [kind = "fleet", name = null] = scope.split(":");
   const column = revisionColumns[kind as keyof typeof revisionColumns];
-  const rows = await sql.rows<{ applied: number; total: number; waiting: string[] }>(
-    `select count(*) filter (where done) as applied, count(*) as total,
+  const rows = await sql.rows<{ applied: number; enforced: number; total: number; waiting: string[] }>(
+    `select count(*) filter (where done) as applied, count(*) filter (where done and enforces) as enforced, count(*) as total,
        coalesce((array_agg(host order by host) filter (where not done))[1:${waitingMax}], '{}') as waiting
-     from (select host, coalesce(order_epoch = $2 and ${column} >= $1, false) as done from hosts
+     from (select host, coalesce(order_epoch = $2 and ${column} >= $1, false) as done,
+         not observe and enforcing is not false as enforces from hosts
        where state <> 'revoked' and ($3::text is null or tenant = $3)
          and ($4 = 'fleet' or ($4 = 'tenant' and tenant = $5) or ($4 = 'host' and host = $5))) as each`,
     [revision, orderEpoch, tenant, kind, name],
   );
-  return rows[0] ?? { applied: 0, total: 0, waiting: [] };
+  return rows[0] ?? { applied: 0, enforced: 0, total: 0, waiting: [] };
 }
 
 /** What the firewalls of all hosts have stopped since each one's agent started, list by list. */

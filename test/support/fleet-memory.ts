@@ -48,6 +48,7 @@ export class MemoryOutboxStore implements OutboxStore {
 
 /** Keeps what the receiver gives it in its own sets, so that a test can compare memory and disk. */
 export class MemoryOrderStore implements OrderStore {
+  #observeWord: ReturnType<OrderStore["observeWord"]>;
   readonly #scopes = new Map<Scope, { place: OrderPlace; set: OrderSet }>();
 
   load(): ReadonlyMap<Scope, OrderPlace & Readonly<{ standing: readonly Standing[] }>> {
@@ -62,6 +63,12 @@ export class MemoryOrderStore implements OrderStore {
   }
   replace(scope: Scope, place: OrderPlace, standing: Iterable<Standing>): void {
     this.#of(scope, place).set.replace([...standing], place.revision);
+  }
+  observeWord(): ReturnType<OrderStore["observeWord"]> {
+    return this.#observeWord;
+  }
+  saveObserveWord(word: NonNullable<ReturnType<OrderStore["observeWord"]>>): void {
+    this.#observeWord = word;
   }
   drop(scope: Scope): void {
     this.#scopes.delete(scope);

@@ -108,12 +108,19 @@ const report: StatusReport = {
 const nothing = { drifting: [], ahead: undefined };
 
 test("what a host reports becomes sentences for the operator; an exact host has none", () => {
-  assert.deepEqual(findingsOf(report, nothing, "t1", 100_000), []);
-  assert.deepEqual(findingsOf(report, nothing, "t1", 110_000), []);
-  assert.deepEqual(findingsOf(report, nothing, "t1", 130_000), ["its clock is 30 s behind"]);
+  assert.deepEqual(findingsOf(report, nothing, { tenant: "t1", observe: false }, 100_000), []);
+  assert.deepEqual(findingsOf(report, nothing, { tenant: "t1", observe: false }, 110_000), []);
+  assert.deepEqual(findingsOf(report, nothing, { tenant: "t1", observe: false }, 130_000), [
+    "its clock is 30 s behind",
+  ]);
   const refused = [{ scope: "fleet", id: 1, net: "192.0.2.1/32", why: "never list" }] as const;
   const bad = { ...report, canary: false, refused: [...refused] };
-  const findings = findingsOf(bad, { drifting: ["fleet"], ahead: { scope: "fleet", revision: 9 } }, "t2", 100_000);
+  const findings = findingsOf(
+    bad,
+    { drifting: ["fleet"], ahead: { scope: "fleet", revision: 9 } },
+    { tenant: "t2", observe: false },
+    100_000,
+  );
   assert.deepEqual(findings, [
     "holds other orders than it should: fleet",
     "holds orders of fleet that the coordinator does not know",
@@ -121,4 +128,15 @@ test("what a host reports becomes sentences for the operator; an exact host has 
     "still follows tenant t1",
     "refuses 1 orders: never list",
   ]);
+});
+
+test("a host that does not do what it is told about observing is named, also one too old to know how", () => {
+  const told = { tenant: "t1", observe: true };
+  const at = (observing: boolean | undefined, wanted: typeof told) =>
+    findingsOf({ ...report, ...(observing === undefined ? {} : { observing }) }, nothing, wanted, 100_000).join();
+  assert.equal(at(true, told), "");
+  assert.match(at(false, told), /told to observe, and enforces: does not yet/);
+  assert.match(at(undefined, told), /told to observe, and enforces: its version does not know how/);
+  assert.match(at(true, { ...told, observe: false }), /observes although it is told to enforce/);
+  assert.equal(at(undefined, { ...told, observe: false }), "");
 });

@@ -66,6 +66,7 @@ export async function openApi(
     homes: openAddressHomes({ country: "auto", networkOwner: "auto" }),
     hostActs: {
       revoke: async (publicKey) => void revoked.push(publicKey),
+      tell: () => undefined,
       move: async (host) => void renewed.push(host),
     },
     now: () => arena.nowMs,

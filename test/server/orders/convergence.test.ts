@@ -28,6 +28,7 @@ async function startCoordinator(
   nats: TestNats,
   orderLog: MemoryOrderLog,
   tenants: ReadonlyMap<string, string>,
+  observers: ReadonlySet<string> = new Set(),
 ): Promise<Coordinator> {
   const bus = await openBus(nats.address, nats.keys, testLog);
   const publisher = await startPublisher({
@@ -37,6 +38,7 @@ async function startCoordinator(
     signingKey: nats.keys.orders,
     agentsOf: () => tenants.size,
     tenantOf: (host) => tenants.get(host),
+    observes: (host) => observers.has(host),
     now: Date.now,
     log: testLog,
   });
@@ -237,6 +239,45 @@ test("a ban that was refused for a protected address is carried out when the add
   coordinator.publisher.publish("fleet", orderLog.append("fleet", [ban(2)]));
   await until(() => coordinator.reports.get("h1")?.refused.length === 0, "no longer reported");
   assert.deepEqual(enforcedNets(agent, "fleet"), ["2001:db8:1::/64", "2001:db8:2::/64"]);
+});
+
+test("a host that is told to observe keeps its orders, enforces no ban, keeps its exceptions, and comes back whole", async () => {
+  await using nats = await startTestNats();
+  const orderLog = new MemoryOrderLog();
+  const observers = new Set<string>();
+  const allow: Order = { kind: "allow", id: 9, net: "2001:db8:9::/64", untilMs: null };
+  orderLog.append("fleet", [ban(1), allow]);
+  orderLog.append("host:h1", [ban(2)]);
+  const tenants = new Map(["h1", "h2"].map((host) => [host, "t1"]));
+  let coordinator = await startCoordinator(nats, orderLog, tenants, observers);
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => coordinator[Symbol.asyncDispose]());
+  await using told = new FleetAgent(nats, "h1", "t1");
+  await using other = new FleetAgent(nats, "h2", "t1");
+  const bansOf = (agent: FleetAgent): number =>
+    [...agent.enforced.values()].flatMap((orders) => [...orders.values()]).filter(({ kind }) => kind === "ban").length;
+  await until(() => [told, other].every((agent) => agent.fleet.state().inSync), "both follow");
+  assert.deepEqual([told, other].map(bansOf), [2, 1]);
+
+  observers.add("h1");
+  coordinator.publisher.tell("h1");
+  await until(() => coordinator.reports.get("h1")?.observing === true, "it says that it observes");
+  coordinator.publisher.publish("fleet", orderLog.append("fleet", [ban(3)]));
+  await until(() => bansOf(other) === 2 && follows(told, orderLog, "fleet"), "the next ban");
+  assert.equal(bansOf(told), 0);
+  assert.equal(told.enforced.get("fleet")?.has("allow 9"), true);
+  assert.equal(told.fleet.canary(), undefined);
+
+  await coordinator[Symbol.asyncDispose]();
+  await told.crash();
+  assert.equal(told.fleet.state().observes, true);
+  assert.equal(bansOf(told), 0);
+
+  // Changed while the host was away from it: whoever asks is told.
+  observers.delete("h1");
+  coordinator = await startCoordinator(nats, orderLog, tenants, observers);
+  await until(() => bansOf(told) === 3, "all its bans come into force again", 60_000);
+  await until(() => coordinator.reports.get("h1")?.observing === false, "and it says so");
 });
 
 test("hosts without orders of their own cost the database nothing", async () => {

@@ -83,12 +83,35 @@ test("a receipt counts the hosts of its scope that have applied the revision in 
     { host: "h2", atMs: nowMs, orderEpoch: epoch, fleetRevision: 4 },
     { host: "h3", atMs: nowMs, orderEpoch: epoch - 1, fleetRevision: 9 },
   ]);
-  assert.deepEqual(await receiptOf(store, "fleet", 5, epoch, null), { applied: 1, total: 3, waiting: ["h2", "h3"] });
-  assert.deepEqual(await receiptOf(store, "fleet", 5, epoch, "b"), { applied: 0, total: 1, waiting: ["h3"] });
-  assert.deepEqual(await receiptOf(store, "tenant:a", 1, epoch, null), { applied: 1, total: 2, waiting: ["h2"] });
-  assert.deepEqual(await receiptOf(store, "host:h2", 1, epoch, null), { applied: 0, total: 1, waiting: ["h2"] });
+  assert.deepEqual(await receiptOf(store, "fleet", 5, epoch, null), {
+    ...{ applied: 1, enforced: 1 },
+    ...{ total: 3, waiting: ["h2", "h3"] },
+  });
+  assert.deepEqual(await receiptOf(store, "fleet", 5, epoch, "b"), {
+    applied: 0,
+    enforced: 0,
+    total: 1,
+    waiting: ["h3"],
+  });
+  assert.deepEqual(await receiptOf(store, "tenant:a", 1, epoch, null), {
+    applied: 1,
+    enforced: 1,
+    total: 2,
+    waiting: ["h2"],
+  });
+  assert.deepEqual(await receiptOf(store, "host:h2", 1, epoch, null), {
+    applied: 0,
+    enforced: 0,
+    total: 1,
+    waiting: ["h2"],
+  });
   await setHostState(store, "h2", { state: "revoked" });
-  assert.deepEqual(await receiptOf(store, "tenant:a", 1, epoch, null), { applied: 1, total: 1, waiting: [] });
+  assert.deepEqual(await receiptOf(store, "tenant:a", 1, epoch, null), {
+    applied: 1,
+    enforced: 1,
+    total: 1,
+    waiting: [],
+  });
 });
 
 test("counts see connected, lagging and not enforcing hosts", async () => {
@@ -116,4 +139,17 @@ test("hosts are listed by name, page by page, for one tenant or all", async () =
     (await listHosts(store, "b", null, 9)).map((each) => each.host),
     ["h3"],
   );
+});
+
+test("a ban is in force where a firewall stops it: not where the host observes, or has none", async () => {
+  await using store = await fleet();
+  const applied = { atMs: nowMs, orderEpoch: 7, fleetRevision: 5 };
+  await recordReports(store, [
+    { host: "h1", ...applied, enforcing: true },
+    { host: "h2", ...applied, enforcing: true },
+    { host: "h3", ...applied, enforcing: false },
+  ]);
+  await setHostState(store, "h2", { observe: true });
+  const { applied: told, enforced, total } = await receiptOf(store, "fleet", 5, 7, null);
+  assert.deepEqual([told, enforced, total], [3, 1, 3]);
 });
