@@ -233,8 +233,8 @@ class OrderPublisher implements Publisher {
   }
 
   #context(scope: Scope): FrameContext {
-    const spreadMs = spreadMsFor(this.#parts.agentsOf(scope));
-    const { signingKey, orderLog } = this.#parts;
+    const { signingKey, orderLog, agentsOf } = this.#parts;
+    const spreadMs = spreadMsFor(agentsOf(scope));
     const observe = scope.startsWith("host:") ? { observe: this.#parts.observes(scope.slice("host:".length)) } : {};
     return { signingKey, epoch: orderLog.epoch, nowMs: this.#parts.now(), spreadMs, ...observe };
   }

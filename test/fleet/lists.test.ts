@@ -144,6 +144,38 @@ test("a ban by hand for a tenant or a host reaches only those", { skip }, async 
   await reaches("203.0.113.12", fleet.hosts);
 });
 
+test("a host that is told to observe lets the fleet's bans through and keeps its own, and says so everywhere", {
+  skip,
+}, async () => {
+  const [fleets, own] = ["203.0.113.14", "203.0.113.15"];
+  const observer = hostAt(2);
+  await fleet.api("POST", "/bans", { net: fleets, scope: "fleet", bantime: "1h", reason: "a test" });
+  await blockedOn(fleets, fleet.hosts);
+  await fleet.api("PATCH", `/hosts/${observer.name}`, { observe: true });
+  await reaches(fleets, [observer]);
+  await blockedOn(fleets, fleet.hosts.slice(0, 2));
+  appendFileSync(`${observer.logFile}-strict`, `${failedLogin(observer.name, own, Date.now())}\n`);
+  await blockedOn(own, [observer]);
+  assert.equal((await observer.status()).fleet?.observes, true);
+  assert.match(
+    (await observer.run("status")).stdout,
+    /observes +told by the coordinator: its bans are kept and NOT ENFORCED/,
+  );
+  await waitFor(async () => {
+    const { bans } = await fleet.api<Explanation>("GET", `/explain?ip=${fleets}`);
+    return bans[0]?.inForceOn.applied === 2 && bans[0].inForceOn.total === 3;
+  }, "the ban to be in force on two of three hosts");
+  assert.match(await (await fetch(`${fleet.url}/metrics`)).text(), /^f2b_hosts_observing 1$/m);
+
+  await observer.agent()[Symbol.asyncDispose]();
+  observer.start();
+  await waitFor(async () => (await observer.status()).fleet?.inSync, "the restarted agent", 60_000);
+  await reaches(fleets, [observer]);
+  await blockedOn(own, [observer]);
+  await fleet.api("PATCH", `/hosts/${observer.name}`, { observe: false });
+  await blockedOn(fleets, fleet.hosts);
+});
+
 test("SIGTERM ends every program with exit code 0 and leaves no process behind", { skip }, async () => {
   const programs = [fleet.coordinator(), ...fleet.hosts.map((host) => host.agent())];
   const startedMs = performance.now();
@@ -193,6 +225,7 @@ function counted(address: string, lines: number) {
 type Explanation = Readonly<{
   banned: boolean;
   summary: string;
+  bans: readonly Readonly<{ inForceOn: Readonly<{ applied: number; total: number }> }>[];
   localBans: readonly Readonly<{ host: string; jail: string }>[];
 }>;
 
