@@ -84,7 +84,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
         outboxStore: store.outbox,
         orderStore: store.orders,
         onOrders: orders.add,
-        refuse: ({ net }) => enforcer.refusal(net),
+        refuse: ({ net, level }) => enforcer.refusal(net, level === null),
         onAcknowledged: () => undefined,
         onRoom: () => watch?.resume(),
         status: () => reported(enforcer, canary, problems()),

@@ -73,9 +73,9 @@ export class Enforcer {
   }
 
   /** Why this host will not ban the net; undefined = it will. */
-  refusal(text: string): string | undefined {
+  refusal(text: string, byHand = false): string | undefined {
     const net = parseNet(text);
-    return net === undefined ? "is not an address or network" : refusal(net, this.#protection);
+    return net === undefined ? "is not an address or network" : refusal(net, this.#protection, byHand);
   }
 
   /**
@@ -103,11 +103,11 @@ export class Enforcer {
    */
   async ban(bans: readonly OwnedBan[]): Promise<void> {
     const accepted = bans.filter((ban) => {
-      const why = this.refusal(ban.net);
+      const why = this.refusal(ban.net, ban.byHand);
       if (why === undefined) return true;
       this.#parts.log.warn({ net: ban.net, why, event: "ban_refused" }, "refused to ban a protected network");
       const net = parseNet(ban.net);
-      return net !== undefined && lastingRefusal(net, this.#protection) === undefined;
+      return net !== undefined && lastingRefusal(net, this.#protection, ban.byHand) === undefined;
     });
     if (accepted.length === 0) return;
     const wanted = this.#wanted.ban(accepted);

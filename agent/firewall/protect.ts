@@ -34,6 +34,8 @@ export const reservedDefault: readonly string[] = [
 
 /** A wider ban is a mistake far more often than a defence. */
 export const widestDefault = { ipv4: 24, ipv6: 48 } as const;
+/** What the coordinator's people order by hand may be wider: two of them agreed to it. Never wider than any policy may. */
+const widestByHand = { ipv4: 8, ipv6: 16 } as const;
 
 /** As many as the kernel's allow sets hold; a longer one is a routing table, not a list of friends. */
 export const neverNetsMax = 8192;
@@ -61,17 +63,22 @@ function readNet(text: string, place: string): Net {
   return net;
 }
 
-/** Why this net must not be banned, as the end of the sentence "192.0.2.0/24 is not banned: it …"; undefined when it may. */
-export function refusal(net: Net, protection: Protection): string | undefined {
-  const lasting = lastingRefusal(net, protection);
+/**
+ * Why this net must not be banned, as the end of the sentence "192.0.2.0/24 is not banned: it …"; undefined when it may.
+ *
+ * @param byHand  people of the coordinator ordered it, no rule of a policy
+ */
+export function refusal(net: Net, protection: Protection, byHand = false): string | undefined {
+  const lasting = lastingRefusal(net, protection, byHand);
   if (lasting !== undefined) return lasting;
   const friend = protectedBy(net, protection.never);
   return friend === undefined ? undefined : `holds ${formatShort(friend.net)} (${friend.value})`;
 }
 
 /** The same, without what may end while the ban lasts: addresses change, sessions end. */
-export function lastingRefusal(net: Net, protection: Protection): string | undefined {
-  const widest = net.family === 4 ? protection.widest.ipv4 : protection.widest.ipv6;
+export function lastingRefusal(net: Net, protection: Protection, byHand = false): string | undefined {
+  const limits = byHand ? widestByHand : protection.widest;
+  const widest = net.family === 4 ? limits.ipv4 : limits.ipv6;
   if (net.prefix < widest) return `is wider than /${widest}`;
   const reserved = protection.reserved.find((each) => overlaps(each, net));
   return reserved === undefined ? undefined : `is in the reserved range ${formatShort(reserved)}`;

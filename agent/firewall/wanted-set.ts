@@ -11,7 +11,8 @@ export type BanTier = "host" | "tenant" | "fleet";
 export type AllowTier = "never" | "tenant" | "fleet";
 
 /** One owner's ban. `id` is unique among all owners (`fleet:17`, `jail:sshd:192.0.2.1`) and names it until it is lifted. */
-export type OwnedBan = Readonly<{ id: string; tier: BanTier }> & Element;
+/** `byHand`: people of the coordinator ordered it. */
+export type OwnedBan = Readonly<{ id: string; tier: BanTier; byHand?: true }> & Element;
 export type OwnedAllow = Readonly<{ id: string; tier: AllowTier; net: string; untilMs: number | null }>;
 
 /** What the firewall must be told. `allow` is the new content of the allow sets, null when it did not change. */

@@ -46,8 +46,9 @@ function tierOf(scope: Scope): "fleet" | "tenant" | "host" {
   return scope.startsWith("tenant:") ? "tenant" : "host";
 }
 
-function ownedBan(scope: Scope, { id, net, ports, untilMs }: BanOrder): OwnedBan {
-  return { id: orderId(scope, "ban", id), tier: tierOf(scope), net, ports, untilMs };
+function ownedBan(scope: Scope, { id, net, ports, untilMs, level }: BanOrder): OwnedBan {
+  const ban = { id: orderId(scope, "ban", id), tier: tierOf(scope), net, ports, untilMs } as const;
+  return level === null ? { ...ban, byHand: true } : ban;
 }
 
 function ownedAllow(scope: Scope, { id, net, untilMs, never }: AllowOrder): OwnedAllow {

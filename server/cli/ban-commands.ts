@@ -1,9 +1,11 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
+import { Approval } from "../http/approvals.ts";
 import { Ban, pageOf, Receipt } from "../http/schemas.ts";
 import type { ApiClient } from "./api-client.ts";
+import { waitsText } from "./approval-commands.ts";
 import { banCells, banHead, receiptText, shortNet } from "./ban-table.ts";
-import { type Answer, type Command, dryRun, help, isId, queryOf, yes } from "./command.ts";
+import { type Answer, type Command, dryRun, help, isId, moreOf, paging, queryOf, yes } from "./command.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -21,8 +23,7 @@ export const bans: Command = {
       jail: { value: "JAIL", help: "only because of this jail" },
       reason: { value: "TEXT", help: "only these: spread, votes, network, admin" },
       sort: { value: "ORDER", help: "newest (default), oldest, or ending: what ends first" },
-      limit: { value: "N", help: "rows (default 100)" },
-      cursor: { value: "TEXT", help: "go on where a page ended" },
+      ...paging,
     },
     [0, 1],
   ),
@@ -34,8 +35,7 @@ export const bans: Command = {
     const query = queryOf({ ...given, limit, net: line.positionals[0], active: line.on("all") ? "false" : "true" });
     const page = await api.get(`/bans${query}`, pageOf(Ban));
     const rows = page.items.map((ban) => banCells(ban, nowMs));
-    const more = page.next === null ? "" : `more: add --cursor ${page.next}\n`;
-    return { values: page.items, text: table(banHead, rows, "no bans") + more };
+    return { values: page.items, text: table(banHead, rows, "no bans") + moreOf(page.next) };
   },
 };
 
@@ -85,7 +85,8 @@ export const ban: Command = {
       reason,
       dryRun: line.on("dry-run"),
     };
-    const made = await api.post("/bans", request, Ban);
+    const made = await api.post("/bans", request, z.union([Ban, Approval]));
+    if ("askedBy" in made) return { values: [made], text: waitsText(made) };
     return { values: [made], text: table(banHead, [banCells(made, nowMs)], "") };
   },
 };

@@ -33,6 +33,15 @@ export const help = (
 export const yes: CommandHelp["options"] = { yes: { help: "do not ask before something wide", short: "y" } };
 export const dryRun: CommandHelp["options"] = { "dry-run": { help: "only say what would happen" } };
 
+export const paging: CommandHelp["options"] = {
+  limit: { value: "N", help: "rows (default 100)" },
+  cursor: { value: "TEXT", help: "go on where a page ended" },
+};
+
+export function moreOf(next: string | null): string {
+  return next === null ? "" : `more: add --cursor ${next}\n`;
+}
+
 /** Bans, rules and tokens are named by number; everything else a person types is a name or a network. */
 export const isId = (text: string) => /^\d{1,15}$/.test(text);
 

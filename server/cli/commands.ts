@@ -1,3 +1,4 @@
+import { approvals } from "./approval-commands.ts";
 import { ban, banned, bans, unban } from "./ban-commands.ts";
 import type { Command } from "./command.ts";
 import { status, tenants } from "./fleet-commands.ts";
@@ -25,6 +26,7 @@ export const commands: Readonly<Record<string, Command>> = {
   failures,
   incidents,
   held,
+  approvals,
   hosts,
   tenants,
   policy,

@@ -24,7 +24,7 @@ export const status: Command = {
     const { latency } = stats;
     const lines = [
       `hosts     ${now.hosts.connected}/${now.hosts.total} connected, ${now.hosts.lagging} lagging, ${now.hosts.notEnforcing} not enforcing`,
-      `bans      ${now.bans.active} active${levels.length > 0 ? ` (${levels.join(", ")})` : ""}, ${stats.held} held`,
+      `bans      ${now.bans.active} active${levels.length > 0 ? ` (${levels.join(", ")})` : ""}, ${stats.held} held, ${stats.approvals} to approve`,
       `failures  ${now.failuresLastHour} in the last hour${jails.length > 0 ? ` (${jails.map(plain).join(", ")})` : ""}`,
       `mistakes  ${lifted} of ${bans} bans of the week lifted within a day (${(rate * 100).toFixed(1)} %)`,
       ...(latency === null ? [] : [`latency   ${latency.p50Ms} ms (p50), ${latency.p99Ms} ms (p99) until enforced`]),

@@ -1,10 +1,12 @@
 import { parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
+import { Approval } from "../http/approvals.ts";
 import { Failure } from "../http/logs.ts";
 import { Policy } from "../http/policy.ts";
 import { Ban, pageOf, Receipt, Rule } from "../http/schemas.ts";
 import type { ApiClient } from "./api-client.ts";
+import { waitsText } from "./approval-commands.ts";
 import { everyBan } from "./ban-commands.ts";
 import { banCells, banHead, receiptText, shortNet } from "./ban-table.ts";
 import { type Answer, type Command, help, queryOf } from "./command.ts";
@@ -91,7 +93,8 @@ export const set: Command = {
       return { values: [receipt], text: receiptText(receipt) };
     }
     if (word === "addignoreip") {
-      const rule = await api.post("/allow", { net: value, reason }, Rule);
+      const rule = await api.post("/allow", { net: value, reason }, z.union([Rule, Approval]));
+      if ("askedBy" in rule) return { values: [rule], text: waitsText(rule) };
       return { values: [rule], text: `${shortNet(rule.net)} is on the allow list (${rule.id})\n` };
     }
     if (word === "delignoreip") return await removeAllow(api, value);
@@ -104,7 +107,8 @@ export const set: Command = {
         .nullable()
         .catch(null)
         .parse(effective.jails[jail]?.ports ?? null);
-      const made = await api.post("/bans", { net: value, bantime, ports, reason }, Ban);
+      const made = await api.post("/bans", { net: value, bantime, ports, reason }, z.union([Ban, Approval]));
+      if ("askedBy" in made) return { values: [made], text: waitsText(made) };
       return { values: [made], text: table(banHead, [banCells(made, nowMs)], "") };
     }
     if (word !== "findtime" && word !== "maxretry")

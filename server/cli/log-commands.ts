@@ -4,13 +4,8 @@ import { Held } from "../http/held.ts";
 import { Failure, Incident } from "../http/logs.ts";
 import { pageOf } from "../http/schemas.ts";
 import { shortNet } from "./ban-table.ts";
-import { type Command, dryRun, help, isId, queryOf } from "./command.ts";
+import { type Command, dryRun, help, isId, moreOf, paging, queryOf } from "./command.ts";
 import { table } from "./table.ts";
-
-const limit = {
-  limit: { value: "N", help: "rows (default 100)" },
-  cursor: { value: "TEXT", help: "go on where a page ended" },
-};
 
 export const audit: Command = {
   words: ["verify"],
@@ -21,7 +16,7 @@ export const audit: Command = {
       action: { value: "TEXT", help: "only these: ban, unban, set policy …" },
       actor: { value: "NAME", help: "only by this token's name" },
       target: { value: "TEXT", help: "only on this net, host or tenant" },
-      ...limit,
+      ...paging,
     },
     [0, 1],
   ),
@@ -56,7 +51,7 @@ export const held: Command = {
   help: help(
     "held [release|drop ID]",
     "Bans the brake holds until somebody decides. release: made now; drop: forgotten.",
-    { reason: { value: "TEXT", help: "why, for the audit log" }, ...limit, ...dryRun },
+    { reason: { value: "TEXT", help: "why, for the audit log" }, ...paging, ...dryRun },
     [0, 2],
   ),
   async run(api, line) {
@@ -91,7 +86,7 @@ export const failures: Command = {
       host: { value: "NAME", help: "only this host's" },
       jail: { value: "JAIL", help: "only of this jail" },
       within: { value: "SPAN", help: "arrived within this span (default 1h)" },
-      ...limit,
+      ...paging,
     },
     [0, 1],
   ),
@@ -109,7 +104,7 @@ export const failures: Command = {
 };
 
 export const incidents: Command = {
-  help: help("incidents", "Windows that were full, and what came of them, newest first.", limit, [0, 0]),
+  help: help("incidents", "Windows that were full, and what came of them, newest first.", paging, [0, 0]),
   async run(api, line) {
     const query = queryOf({ limit: line.text("limit"), cursor: line.text("cursor") });
     const page = await api.get(`/incidents${query}`, pageOf(Incident));
@@ -140,7 +135,3 @@ export const exported: Command = {
     return { values: [], text: "", file: await api.download(`/exports/bans.${form}${query}`) };
   },
 };
-
-function moreOf(next: string | null): string {
-  return next === null ? "" : `more: add --cursor ${next}\n`;
-}

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
+import { Approval } from "../http/approvals.ts";
 import { Explanation } from "../http/explain.ts";
 import { pageOf, Rule } from "../http/schemas.ts";
+import { waitsText } from "./approval-commands.ts";
 import { banCells, banHead, shortNet } from "./ban-table.ts";
 import { type Command, dryRun, help, queryOf, yes } from "./command.ts";
 import { plain, remaining, table } from "./table.ts";
@@ -47,11 +49,9 @@ export function ruleCommand(kind: "allow" | "never", about: string): Command {
       const reason = line.text("reason");
       if (reason === undefined) throw new UsageError(`fleet2ban ${kind}: --reason is needed; see --help`);
       if (kind === "never" && !line.on("dry-run")) await terminal.confirm(`Never ban ${net} again, on any host?`);
-      const rule = await api.post(
-        `/${kind}${query}`,
-        { net, reason, tenant: line.text("tenant") ?? null, duration: line.text("time") ?? null },
-        Rule,
-      );
+      const request = { net, reason, tenant: line.text("tenant") ?? null, duration: line.text("time") ?? null };
+      const rule = await api.post(`/${kind}${query}`, request, z.union([Rule, Approval]));
+      if ("askedBy" in rule) return { values: [rule], text: waitsText(rule) };
       return { values: [rule], text: `${shortNet(rule.net)} is on the ${kind} list (${rule.id})\n` };
     },
   };

@@ -11,6 +11,7 @@ import { bare } from "./frame.ts";
 import { liveStream } from "./live-stream.ts";
 import { loginPage, ownPath } from "./login.ts";
 import { addressPages } from "./pages/address.ts";
+import { approvalPages } from "./pages/approvals.ts";
 import { auditPages } from "./pages/audit.ts";
 import { banPages } from "./pages/bans.ts";
 import { enrollPages } from "./pages/enroll.ts";
@@ -56,7 +57,7 @@ const defaults: DashboardOptions = {
 
 const everyPage = [
   ...[overviewPages, banPages, unbanPages, addressPages, hostPages, enrollPages, tenantPages],
-  ...[listPages, heldPages, policyPages, auditPages, tokenPages],
+  ...[listPages, heldPages, approvalPages, policyPages, auditPages, tokenPages],
 ];
 
 /**

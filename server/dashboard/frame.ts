@@ -10,6 +10,7 @@ const places: readonly Readonly<{ path: string; name: string; act: Act }>[] = [
   { path: "/tenants", name: "Tenants", act: "look" },
   { path: "/lists", name: "Allow & never", act: "look" },
   { path: "/held", name: "Held", act: "held" },
+  { path: "/approvals", name: "Approvals", act: "look" },
   { path: "/policy", name: "Policy", act: "policy" },
   { path: "/audit", name: "Audit", act: "audit" },
   { path: "/tokens", name: "Tokens", act: "tokens" },

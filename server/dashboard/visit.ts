@@ -32,6 +32,7 @@ export const least = {
   tenants: leastRoles.changeTenant,
   held: leastRoles.held,
   decideHeld: leastRoles.decideHeld,
+  reject: leastRoles.reject,
   policy: leastRoles.policy,
   tryPolicy: leastRoles.tryPolicy,
   setPolicy: leastRoles.setPolicy,

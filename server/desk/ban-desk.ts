@@ -7,6 +7,7 @@ import { banById, type BanView as StoredBan } from "../store/bans.ts";
 import { receiptOf } from "../store/hosts.ts";
 import { hostsBanning } from "../store/local-bans.ts";
 import { revisionOf } from "../store/orders.ts";
+import { waitForSecond } from "./approval-desk.ts";
 import type { BanQuery, BanRequest, BanView, Desk, Principal, UnbanReceipt } from "./desk.ts";
 import { actOf, badCursor, type DeskParts, etagOf, pageOf } from "./desk-parts.ts";
 import type { ExportQuery } from "./desk-views.ts";
@@ -52,8 +53,19 @@ export function banDesk(parts: DeskParts): Pick<Desk, BanVerbs> {
     oneBan: async (asker, id) => show(asker)(await visibleBan(asker, id)),
     async ban(asker, { dryRun, reason, scope: scopeText, ...request }) {
       const scope = readScope(asker, directory, scopeText);
-      if (dryRun) return await dryBan(parts, asker, { ...request, scope, reason });
-      return show(asker)(await banByHand(writer, actOf(asker, reason), { ...request, scope }));
+      const { net, banTimeMs: spanMs, ports } = request;
+      const [forbidden, tooWide] = await writer.ask((judge) => [
+        judge.whyRefused(net, scope, true),
+        judge.whyTooWide(net),
+      ]);
+      if (forbidden !== undefined) throw new Fleet2banError("conflict", forbidden);
+      if (tooWide !== undefined) {
+        const asked = { kind: "ban", net, scope, spanMs, ports, why: tooWide, reason } as const;
+        return await waitForSecond(parts, asker, asked, { dryRun });
+      }
+      if (dryRun) return { kind: "made", made: dryBan(parts, asker, { ...request, scope, reason }) };
+      const made = await banByHand(writer, actOf(asker, reason), { ...request, scope });
+      return { kind: "made", made: show(asker)(made) };
     },
     async unban(asker, id, reason, options) {
       const ban = await visibleBan(asker, id);
@@ -127,10 +139,8 @@ function readPlace(sort: BanSort, text: string): BanPlace {
 
 type DryRequest = Omit<BanRequest, "scope" | "dryRun"> & Readonly<{ scope: Scope }>;
 
-async function dryBan({ writer, directory, now }: DeskParts, asker: Principal, request: DryRequest): Promise<BanView> {
+function dryBan({ directory, now }: DeskParts, asker: Principal, request: DryRequest): BanView {
   const { net, ports, banTimeMs, reason, scope } = request;
-  const why = await writer.ask((judge) => judge.whyRefused(net, scope));
-  if (why !== undefined) throw new Fleet2banError("conflict", why);
   const startedMs = now();
   return {
     ...{ id: 0, net, level: null, ports, reason: "admin", by: asker.name, note: reason, startedMs },

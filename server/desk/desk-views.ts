@@ -69,6 +69,37 @@ export type HeldView = Readonly<{
   evidence: BanView["evidence"];
 }>;
 
+/** What one admin wants and a second one must agree to. */
+export type ApprovalView = Readonly<{
+  id: number;
+  kind: "ban" | "allow";
+  net: string;
+  scope: string;
+  /** How long it is to hold, from the approval on; null = for ever. */
+  spanMs: number | null;
+  ports: readonly number[] | null;
+  /** Why one admin is not enough. */
+  why: string;
+  /** The asker's own words. */
+  reason: string;
+  askedBy: string;
+  askedMs: number;
+  untilMs: number;
+  state: "waiting" | "approved" | "rejected" | "expired";
+  decidedBy: string | null;
+  decidedMs: number | null;
+  decidedNote: string | null;
+  /** The ban, or the entry of the allow list, that came of it. */
+  madeId: number | null;
+  /** Whether whoever looks at it may approve it. */
+  mayApprove: boolean;
+}>;
+export type ApprovalQuery = PageQuery & Readonly<{ waiting: boolean }>;
+/** `made`: it holds. `waits`: it is wider than one admin may make it, and nothing holds until a second one approves. */
+export type Outcome<Made> =
+  | Readonly<{ kind: "made"; made: Made }>
+  | Readonly<{ kind: "waits"; approval: ApprovalView }>;
+
 export type PolicyView = Readonly<{
   /** 0 = the built-in policy. */
   version: number;
@@ -146,6 +177,8 @@ export type StatsView = Readonly<{
   /** What the hosts' firewalls have stopped since each one's agent started, list by list. */
   blocked: BlockedCounts;
   held: number;
+  /** Requests that wait for a second admin. */
+  approvals: number;
   brake: "open" | "holding";
 }>;
 

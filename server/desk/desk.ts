@@ -2,6 +2,8 @@ import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
 import type { AddressHome, HomeSource } from "../geo/address-home.ts";
 import type {
+  ApprovalQuery,
+  ApprovalView,
   AuditCheck,
   AuditQuery,
   AuditView,
@@ -16,6 +18,7 @@ import type {
   LiveEvent,
   OnceAnswer,
   OnceState,
+  Outcome,
   PolicyTrial,
   PolicyVersionView,
   PolicyView,
@@ -47,7 +50,8 @@ export type Desk = Readonly<{
 
   bans(asker: Principal, query: BanQuery): Promise<Page<BanView>>;
   oneBan(asker: Principal, id: number): Promise<BanView>;
-  ban(asker: Principal, request: BanRequest): Promise<BanView>;
+  /** Wider than one admin may ban: it is written down for a second one. */
+  ban(asker: Principal, request: BanRequest): Promise<Outcome<BanView>>;
   /** Lifts one ban everywhere it holds. A tenant gets an exception from a fleet ban, for its hosts and a day. */
   unban(asker: Principal, id: number, reason: string, options?: WriteOptions): Promise<UnbanReceipt>;
   /** Lifts every ban of exactly this net that the asker may lift, hosts' own bans included. */
@@ -61,12 +65,19 @@ export type Desk = Readonly<{
   explain(asker: Principal, address: string): Promise<Explanation>;
 
   rules(asker: Principal, kind: RuleKind, page: PageQuery): Promise<Page<RuleView>>;
-  addRule(asker: Principal, kind: RuleKind, request: RuleRequest, options?: WriteOptions): Promise<RuleView>;
+  addRule(asker: Principal, kind: RuleKind, request: RuleRequest, options?: WriteOptions): Promise<Outcome<RuleView>>;
   removeRule(asker: Principal, kind: RuleKind, id: number, options?: WriteOptions): Promise<void>;
 
   held(asker: Principal, page: PageQuery): Promise<Page<HeldView>>;
   /** `release`: banned now; `drop`: forgotten. */
   decideHeld(asker: Principal, id: number, verb: "release" | "drop", options?: WriteOptions): Promise<HeldView>;
+
+  approvals(asker: Principal, query: ApprovalQuery): Promise<Page<ApprovalView>>;
+  approval(asker: Principal, id: number): Promise<ApprovalView>;
+  /** Does what another one asked for. `forbidden` to whoever asked. */
+  approve(asker: Principal, id: number, options?: WriteOptions): Promise<ApprovalView>;
+  /** An admin says no; whoever asked may take it back. */
+  reject(asker: Principal, id: number, options?: WriteOptions): Promise<ApprovalView>;
 
   policy(asker: Principal): Promise<PolicyView>;
   policyVersions(asker: Principal, page: PageQuery): Promise<Page<PolicyVersionView>>;

@@ -1,4 +1,5 @@
 import type { Events } from "../events.ts";
+import { countWaiting } from "../store/approvals.ts";
 import { countHeld } from "../store/incidents.ts";
 import type { DeskParts } from "./desk-parts.ts";
 import { seenWithinMs } from "./host-desk.ts";
@@ -28,6 +29,7 @@ export function offerGauges(events: Pick<Events, "gauge" | "gauges">, { store, n
   events.gauge("f2b_brake_state", "1 while the brake holds bans for an admin, else 0.", async () =>
     (await countHeld(store)) > 0 ? 1 : 0,
   );
+  events.gauge("f2b_approvals_waiting", "Requests that wait for a second admin.", () => countWaiting(store, now()));
   events.gauge("f2b_held_bans", "Bans the brake holds for an admin.", () => countHeld(store));
   events.gauges("f2b_hosts", "Hosts by state; `away`: enrolled and not heard of.", "state", async () => {
     const rows = await store.rows<{ state: string; count: number }>(

@@ -8,11 +8,11 @@ export const leastRoles: Readonly<Record<Verb, Role>> = {
   ...{ status: "viewer", stats: "viewer", watch: "viewer", hosts: "viewer", host: "viewer", bans: "viewer" },
   ...{ oneBan: "viewer", receipt: "viewer", exportBans: "viewer", failures: "viewer", recentFailures: "viewer" },
   ...{ incidents: "viewer", explain: "viewer", rules: "viewer", held: "viewer", policy: "viewer", tenants: "viewer" },
-  ...{ policyVersions: "viewer", policyVersion: "viewer" },
+  ...{ policyVersions: "viewer", policyVersion: "viewer", approvals: "viewer", approval: "viewer" },
   ...{ unban: "support", unbanNet: "support" },
   ...{ changeHost: "operator", revokeHost: "operator", ban: "operator", addRule: "operator", removeRule: "operator" },
   ...{ decideHeld: "operator", tryPolicy: "operator", addEnrollmentToken: "operator", enrollmentTokens: "operator" },
-  revokeEnrollmentToken: "operator",
+  ...{ revokeEnrollmentToken: "operator", reject: "operator", approve: "admin" },
   ...{ setPolicy: "admin", revertPolicy: "admin", addTenant: "admin", changeTenant: "admin" },
   ...{ apiTokens: "admin", addApiToken: "admin", revokeApiToken: "admin", audit: "admin", verifyAudit: "admin" },
 };

@@ -1,5 +1,6 @@
 import { Fleet2banError } from "../../shared/errors.ts";
 import { finishOnce, startOnce } from "../store/idempotency.ts";
+import { approvalDesk } from "./approval-desk.ts";
 import { banDesk } from "./ban-desk.ts";
 import type { Desk } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
@@ -21,6 +22,7 @@ export function openDesk(parts: DeskParts): Desk {
     ...hostDesk(parts),
     ...banDesk(parts),
     ...logDesk(parts),
+    ...approvalDesk(parts),
     ...ruleDesk(parts),
     ...explainDesk(parts),
     ...policyDesk(parts),

@@ -2,6 +2,7 @@ import { formatNet, parseNet } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { addRule, takeBackRule } from "../ingest/admin-acts.ts";
 import { listRules, type RuleView as StoredRule } from "../store/rules.ts";
+import { waitForSecond } from "./approval-desk.ts";
 import type { Desk, Principal, RuleKind, RuleRequest, RuleView } from "./desk.ts";
 import { actOf, beforeOf, type DeskParts, pageOf, requireFleet, requireTenant } from "./desk-parts.ts";
 import { requireRole } from "./guard.ts";
@@ -19,8 +20,17 @@ export function ruleDesk(parts: DeskParts): Pick<Desk, "rules" | "addRule" | "re
       checkKind(asker, kind);
       requireTenant(asker, request.tenant);
       const untilMs = durationMs === null ? null : parts.now() + durationMs;
-      if (options?.dryRun === true) return dryRule(asker, kind, request, untilMs, parts.now());
-      return showRule(await addRule(writer, actOf(asker, request.reason), { kind, ...request, untilMs }));
+      const { net, tenant, reason } = request;
+      // An allow is also a way to attack: for everybody and of many networks, two must want it, and not for ever.
+      const why = kind === "allow" && tenant === null ? await writer.ask((judge) => judge.whyTooWide(net)) : undefined;
+      if (why !== undefined) {
+        if (durationMs === null) throw new Fleet2banError("invalid", `duration: ${why}, and it must end: say when`);
+        const asked = { kind: "allow", net, scope: "fleet", spanMs: durationMs, ports: null, why, reason } as const;
+        return await waitForSecond(parts, asker, asked, options);
+      }
+      if (options?.dryRun === true) return { kind: "made", made: dryRule(asker, kind, request, untilMs, parts.now()) };
+      const made = await addRule(writer, actOf(asker, reason), { kind, ...request, untilMs });
+      return { kind: "made", made: showRule(made) };
     },
     async removeRule(asker, kind, id, options) {
       checkKind(asker, kind);

@@ -1,6 +1,7 @@
 import { dayMs, hourMs, secondMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { LiveEvent } from "../events.ts";
+import { countWaiting } from "../store/approvals.ts";
 import { countStanding, liftRate } from "../store/ban-lists.ts";
 import { attacksPerMinute } from "../store/failure-lists.ts";
 import { countFailures } from "../store/failures.ts";
@@ -45,6 +46,7 @@ export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "wa
       const { attacksPerMinute: attacks, rate, blocked } = await history(tenant);
       // What is held, and how fast the fleet is, are the fleet's.
       const held = tenant === null ? await countHeld(store) : 0;
+      const approvals = tenant === null ? await countWaiting(store, now()) : 0;
       return {
         attacksPerMinute: attacks,
         bansByLevel: bans.byLevel,
@@ -52,6 +54,7 @@ export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "wa
         latency: tenant === null ? (parts.events?.latency.summary() ?? null) : null,
         blocked,
         held,
+        approvals,
         brake: held > 0 ? "holding" : "open",
       };
     },

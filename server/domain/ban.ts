@@ -80,10 +80,16 @@ export function release(state: State, net: Net, scope: Scope, decisions: Decisio
 
 export function banByHand(
   state: State,
-  request: Readonly<{ net: Net; scope: Scope; banTimeMs: number | null; ports: readonly number[] | null }>,
+  request: Readonly<{
+    net: Net;
+    scope: Scope;
+    banTimeMs: number | null;
+    ports: readonly number[] | null;
+    approved?: boolean;
+  }>,
   decisions: Decision[],
 ): void {
-  const why = whyRefused(state, request.net, request.scope);
+  const why = whyRefused(state, request.net, request.scope, request.approved);
   const byHand = { ...request, reason: "admin", evidence: noEvidence } as const;
   if (why === undefined) {
     start(state, { ...byHand, level: null, vote: false }, decisions);
@@ -94,13 +100,16 @@ export function banByHand(
   decisions.push({ kind: "refused", atMs: state.clockMs, net, scope, why, ports, reason, evidence, tenant: null });
 }
 
-/** Why nobody may ban this by hand; undefined when an admin may. */
-export function whyRefused(state: State, net: Net, scope: Scope): string | undefined {
+/** Why this may not be banned by hand; undefined when an admin may, or two (`approved`). */
+export function whyRefused(state: State, net: Net, scope: Scope, approved = false): string | undefined {
+  // What nobody may do comes first: no second admin should be asked for it.
+  return whyForbidden(state, net, scope) ?? (approved ? undefined : whyTooWide(state, net));
+}
+
+export function whyTooWide(state: State, net: Net): string | undefined {
   const widest = state.policy.limits.widestBan[net.family];
-  if (net.prefix < widest) {
-    return `${formatNet(net)} is wider than /${widest} (limits.widestBan); a second admin must approve it`;
-  }
-  return whyForbidden(state, net, scope);
+  if (net.prefix >= widest) return undefined;
+  return `${formatNet(net)} is wider than /${widest} (limits.widestBan); a second admin must approve it`;
 }
 
 /** Why the lists forbid this ban; undefined when they do not. */

@@ -1,4 +1,4 @@
-import { banByHand, forgetOld, lift, release, whyForbidden, whyRefused } from "./ban.ts";
+import { banByHand, forgetOld, lift, release, whyForbidden, whyRefused, whyTooWide } from "./ban.ts";
 import { explain } from "./explain.ts";
 import { judgeFailure } from "./failure.ts";
 import type { Decision, Fact, Judge, Memory, Outcome, Weight } from "./judge.ts";
@@ -33,7 +33,8 @@ export function createJudge(policy: Policy, past?: Readonly<{ memory: Memory; no
       }
       return outcomeOf(decisions, take(state, fact, decisions));
     },
-    whyRefused: (net, scope) => whyRefused(state, readNet(net), scope),
+    whyRefused: (net, scope, approved) => whyRefused(state, readNet(net), scope, approved),
+    whyTooWide: (net) => whyTooWide(state, readNet(net)),
     explain: (address, nowMs) => explain(state, address, Math.max(state.clockMs, nowMs)),
     held: () => state.brake.held().filter((held) => whyForbidden(state, readNet(held.net), held.scope) === undefined),
     size: () => ({

@@ -10,8 +10,15 @@ export type Fact =
   /** `tenant` null = the whole fleet. `add` false takes it back. */
   | Readonly<{ kind: "allow"; net: string; tenant: string | null; add: boolean }>
   | Readonly<{ kind: "never"; net: string; add: boolean }>
-  /** By hand. `banTimeMs` null = for ever. */
-  | Readonly<{ kind: "ban"; net: string; scope: Scope; banTimeMs: number | null; ports: readonly number[] | null }>
+  /** By hand. `banTimeMs` null = for ever. `approved`: a second admin agreed to one wider than one admin may ban. */
+  | Readonly<{
+      kind: "ban";
+      net: string;
+      scope: Scope;
+      banTimeMs: number | null;
+      ports: readonly number[] | null;
+      approved?: boolean;
+    }>
   /** By hand: every standing ban of exactly this net in this scope; with `id`, that one only. */
   | Readonly<{ kind: "unban"; net: string; scope: Scope; reason: UnbanReason; id?: number }>
   /** By hand: what the brake held is banned now (`release`) or forgotten (`drop`). */
@@ -126,7 +133,9 @@ export type Judge = Readonly<{
    */
   apply(fact: Fact, nowMs: number): Outcome;
   /** Why a ban by hand would be refused, for a dry run; undefined when it would be made. */
-  whyRefused(net: string, scope: Scope): string | undefined;
+  whyRefused(net: string, scope: Scope, approved?: boolean): string | undefined;
+  /** Why one admin alone may neither ban nor allow this network for everybody; undefined when one may. */
+  whyTooWide(net: string): string | undefined;
   /** Everything an admin asks about one address: what stands, what is counted, what would happen next. */
   explain(address: string, nowMs: number): Explanation;
   /** What the brake holds, oldest first, without what an allow or a never forbids by now. */

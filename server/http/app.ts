@@ -3,6 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import type { Desk } from "../desk/desk.ts";
 import type { Logger } from "../logger.ts";
 import { newApi } from "./api.ts";
+import { approvalRoutes } from "./approvals.ts";
 import { auditRoutes } from "./audit.ts";
 import { requireToken } from "./auth.ts";
 import { banRoutes } from "./bans.ts";
@@ -36,6 +37,7 @@ export function apiRoutes(desk: Desk) {
     .route("/", banRoutes(desk))
     .route("/", exportRoutes(desk))
     .route("/", heldRoutes(desk))
+    .route("/", approvalRoutes(desk))
     .route("/", ruleRoutes(desk, "allow"))
     .route("/", ruleRoutes(desk, "never"))
     .route("/", explainRoutes(desk))

@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Desk } from "../desk/desk.ts";
 import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
+import { showApproval, waits } from "./approvals.ts";
 import { body, DryRun, IdempotencyKey, json, needs, optionsOf, problems, WriteParams } from "./routes.ts";
 import {
   Ban,
@@ -75,7 +76,11 @@ const create = createRoute({
   summary: "Ban a network by hand",
   request: { query: z.object({ dryRun: DryRun }), headers: IdempotencyKey, ...body(NewBan) },
   ...needs(leastRoles.ban),
-  responses: { 201: json(Ban, "The ban, on its way to every host it covers; id 0 in a dry run."), ...problems },
+  responses: {
+    201: json(Ban, "The ban, on its way to every host it covers; id 0 in a dry run."),
+    ...waits,
+    ...problems,
+  },
 });
 const lift = createRoute({
   method: "delete",
@@ -116,7 +121,9 @@ export function banRoutes(desk: Desk) {
       const { bantime, ports, dryRun, ...request } = context.req.valid("json");
       const isDry = dryRun || context.req.valid("query").dryRun === "true";
       const asked = { ...request, dryRun: isDry, banTimeMs: bantime, ports: ports ?? null };
-      return context.json(showBan(await desk.ban(context.get("principal"), asked)), 201);
+      const outcome = await desk.ban(context.get("principal"), asked);
+      if (outcome.kind === "waits") return context.json(showApproval(outcome.approval), 202);
+      return context.json(showBan(outcome.made), 201);
     })
     .openapi(liftNet, async (context) => {
       const { net, reason, ...query } = context.req.valid("query");

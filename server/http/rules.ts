@@ -2,6 +2,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Desk, RuleKind } from "../desk/desk.ts";
 import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
+import { showApproval, waits } from "./approvals.ts";
 import { body, IdempotencyKey, json, needs, optionsOf, problems, ReasonedWriteParams, WriteParams } from "./routes.ts";
 import { DurationOrNull, IdParam, Net, PageParams, pageOf, Reason, Rule, TokenName } from "./schemas.ts";
 import { showRule } from "./views.ts";
@@ -41,7 +42,7 @@ export function ruleRoutes<Kind extends RuleKind>(desk: Desk, kind: Kind) {
     description: about[kind],
     request: { query: WriteParams, headers: IdempotencyKey, ...body(NewRule) },
     ...needs(least),
-    responses: { 201: json(Rule, "The entry; what it covers is being lifted."), ...problems },
+    responses: { 201: json(Rule, "The entry; what it covers is being lifted."), ...waits, ...problems },
   });
   const remove = createRoute({
     method: "delete",
@@ -60,7 +61,9 @@ export function ruleRoutes<Kind extends RuleKind>(desk: Desk, kind: Kind) {
       const { duration, ...request } = context.req.valid("json");
       const asked = { ...request, durationMs: duration };
       const options = optionsOf(context.req.valid("query"));
-      return context.json(showRule(await desk.addRule(context.get("principal"), kind, asked, options)), 201);
+      const outcome = await desk.addRule(context.get("principal"), kind, asked, options);
+      if (outcome.kind === "waits") return context.json(showApproval(outcome.approval), 202);
+      return context.json(showRule(outcome.made), 201);
     })
     .openapi(remove, async (context) => {
       const options = optionsOf(context.req.valid("query"));

@@ -23,6 +23,7 @@ export const Stats = z
     latency: z.object({ p50Ms: z.number(), p99Ms: z.number(), samples: z.int() }).nullable(),
     blocked: z.array(Blocked),
     held: z.int(),
+    approvals: z.int(),
     brake: z.enum(["open", "holding"]),
   })
   .openapi("Stats");

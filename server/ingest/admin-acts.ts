@@ -28,24 +28,24 @@ export type BanRequest = Readonly<{
 
 /** @throws Fleet2banError `conflict` when a list or a limit forbids it; the sentence says which */
 export async function banByHand(writer: JudgeWriter, act: Act, request: BanRequest): Promise<BanView> {
-  const net = canonical(request.net);
-  const { result, commit } = await writer.turn(act, async (turn) => {
-    const why = turn.judge.whyRefused(net, request.scope);
-    if (why !== undefined) throw new Fleet2banError("conflict", why);
-    const { decisions } = turn.apply({ kind: "ban", ...request, net });
-    const made = decisions.find((each): each is BanDecision => each.kind === "ban" && each.level === null);
-    if (made === undefined) throw new Fleet2banError("internal", "ban: not made");
-    const { scope, banTimeMs, ports } = request;
-    await writeAudit(turn, act, "ban", net, {
-      tenant: tenantOf(scope),
-      after: { id: made.id, scope, banTimeMs, ports },
-    });
-    return made.id;
-  });
+  const { result, commit } = await writer.turn(act, (turn) => banInTurn(turn, act, request));
   const ban = await writer.read((sql) => banById(sql, result));
   if (ban === undefined)
     throw new Fleet2banError("internal", `ban ${result}: committed at ${commit.atMs} and not found`);
   return ban;
+}
+
+/** @param approved  a second admin agreed to a ban wider than one may make. @returns the ban's id */
+export async function banInTurn(turn: Turn, act: Act, request: BanRequest, approved = false): Promise<number> {
+  const net = canonical(request.net);
+  const why = turn.judge.whyRefused(net, request.scope, approved);
+  if (why !== undefined) throw new Fleet2banError("conflict", why);
+  const { decisions } = turn.apply({ kind: "ban", ...request, net, approved });
+  const made = decisions.find((each): each is BanDecision => each.kind === "ban" && each.level === null);
+  if (made === undefined) throw new Fleet2banError("internal", "ban: not made");
+  const { scope, banTimeMs, ports } = request;
+  await writeAudit(turn, act, "ban", net, { tenant: tenantOf(scope), after: { id: made.id, scope, banTimeMs, ports } });
+  return made.id;
 }
 
 export type Lifted = Readonly<{
@@ -116,26 +116,27 @@ export type RuleRequest = Readonly<{
 
 /** Puts a net on the allow or never list; what it covers is lifted at once. */
 export async function addRule(writer: JudgeWriter, act: Act, request: RuleRequest): Promise<RuleView> {
-  const net = canonical(request.net);
   if (request.kind === "never" && request.tenant !== null) {
     throw new Fleet2banError("invalid", "never: holds for the whole fleet; write an allow for one tenant");
   }
-  const { result } = await writer.turn(act, async (turn) => {
-    const rule = await insertRule(turn.sql, {
-      ...request,
-      net,
-      reason: plainText(request.reason),
-      by: act.by,
-      createdMs: turn.nowMs,
-    });
-    const { scope, order } = ruleOrder(rule);
-    turn.order(scope, order);
-    turn.apply(ruleFact(rule, true));
-    const after = { id: rule.id, untilMs: rule.untilMs };
-    await writeAudit(turn, act, rule.kind, net, { tenant: rule.tenant, after });
-    return rule;
+  return (await writer.turn(act, (turn) => addRuleInTurn(turn, act, request))).result;
+}
+
+export async function addRuleInTurn(turn: Turn, act: Act, request: RuleRequest): Promise<RuleView> {
+  const net = canonical(request.net);
+  const rule = await insertRule(turn.sql, {
+    ...request,
+    net,
+    reason: plainText(request.reason),
+    by: act.by,
+    createdMs: turn.nowMs,
   });
-  return result;
+  const { scope, order } = ruleOrder(rule);
+  turn.order(scope, order);
+  turn.apply(ruleFact(rule, true));
+  const after = { id: rule.id, untilMs: rule.untilMs };
+  await writeAudit(turn, act, rule.kind, net, { tenant: rule.tenant, after });
+  return rule;
 }
 
 /** @throws Fleet2banError `not_found` when no such entry stands */
@@ -249,6 +250,6 @@ export async function setPolicy(
 }
 
 /** Whom an entry of the audit log about this scope concerns besides the fleet. */
-function tenantOf(scope: Scope): string | null {
+export function tenantOf(scope: Scope): string | null {
   return scope.startsWith("tenant:") ? scope.slice("tenant:".length) : null;
 }

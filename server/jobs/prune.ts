@@ -1,5 +1,6 @@
 import { dayMs } from "../../shared/durations.ts";
 import { horizonsOf } from "../domain/policy.ts";
+import { pruneApprovals } from "../store/approvals.ts";
 import { pruneAudit } from "../store/audit.ts";
 import { pruneBans, pruneStopped } from "../store/bans.ts";
 import { pruneCursors } from "../store/cursors.ts";
@@ -17,7 +18,7 @@ import { pruneEnrollmentTokens } from "../store/tokens.ts";
 export const retention = {
   /** Raw evidence, with its sample lines. */
   failuresMs: 7 * dayMs,
-  /** Refused and decided bans, hosts' own ended bans. */
+  /** Refused and decided bans, what a second admin was asked for, hosts' own ended bans. */
   incidentsMs: 30 * dayMs,
   /** The ladder's last rung looks back so far. */
   bansMs: 180 * dayMs,
@@ -37,6 +38,7 @@ export async function prune(sql: Sql, nowMs: number): Promise<Pruned> {
   const failures = await dropFailureDays(sql, nowMs - Math.max(retention.failuresMs, needed.failuresMs));
   await pruneCursors(sql, nowMs - retention.cursorsMs);
   await pruneEnrollmentTokens(sql, nowMs - retention.incidentsMs);
+  await pruneApprovals(sql, nowMs - retention.incidentsMs);
   return {
     failureDays: failures.length,
     stopped: await pruneStopped(sql, nowMs - Math.max(retention.incidentsMs, needed.failuresMs)),

@@ -29,6 +29,12 @@ const tables = {
     from: "stopped_bans where net <<= $1::inet",
     order: "id desc",
   },
+  approval: {
+    columns:
+      "kind, net, scope, span_ms as span_milliseconds, ports, why, reason, asked_by, asked_ms, state, decided_by, decided_ms",
+    from: "approvals where net <<= $1::inet",
+    order: "id desc",
+  },
   localBan: {
     columns: "host, tenant, jail, net, started_ms, until_ms, ended_ms, end_reason",
     from: "local_bans where net <<= $1::inet",
@@ -66,7 +72,7 @@ export async function* exportAbout(sql: Sql, net: string): AsyncGenerator<KeptRe
   }
 }
 
-export type Erased = Readonly<Record<"failures" | "bans" | "stopped" | "localBans", number>>;
+export type Erased = Readonly<Record<"failures" | "bans" | "stopped" | "localBans" | "approvals", number>>;
 
 /**
  * Removes what is kept about a net and what lies inside it. Two things stay for their own time: the order log, whose
@@ -92,6 +98,7 @@ export async function eraseAbout(sql: Sql, net: string): Promise<Erased> {
     bans: await erase("ban"),
     stopped: await erase("stopped"),
     localBans: await erase("localBan"),
+    approvals: await erase("approval"),
   };
 }
 

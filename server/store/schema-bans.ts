@@ -105,6 +105,36 @@ export const localBans = pgTable(
   ],
 );
 
+/** Bans and allows wider than one admin may make: asked for by one, decided by another. */
+export const approvals = pgTable(
+  "approvals",
+  {
+    id: bigserial({ mode: "number" }).primaryKey(),
+    kind: text().$type<"ban" | "allow">().notNull(),
+    net: cidr().notNull(),
+    scope: text().$type<Scope>().notNull(),
+    /** How long it is to hold, from the approval on; null = for ever. */
+    spanMs: ms(),
+    ports: integer().array(),
+    /** Why one admin was not enough. */
+    why: text().notNull(),
+    /** The asker's own words. */
+    reason: text().notNull(),
+    askedBy: text().notNull(),
+    askedToken: bigint({ mode: "number" }).notNull(),
+    askedMs: ms().notNull(),
+    /** Until when somebody may decide. */
+    untilMs: ms().notNull(),
+    state: text().$type<"waiting" | "approved" | "rejected">().notNull(),
+    decidedBy: text(),
+    decidedMs: ms(),
+    decidedNote: text(),
+    /** The ban or the entry of the allow list that came of it. */
+    madeId: bigint({ mode: "number" }),
+  },
+  (table) => [index().on(table.net), index("approvals_waiting").on(table.id).where(sql`state = 'waiting'`)],
+);
+
 export type RuleKind = "allow" | "never";
 
 /** Allows and nevers; one sequence of ids, because both reach agents as allow orders. */

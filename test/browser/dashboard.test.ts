@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import { failedLogin, type LiveFleet, openLiveFleet } from "../support/live-fleet.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { barriers, desk, logIn, night, openBrowser, phone, type TestBrowser, whyNoBrowser } from "./open-browser.ts";
 
 /** One fleet for the whole file: a coordinator and three agents that observe. Later tests build on earlier ones. */
@@ -87,6 +90,34 @@ test("several bans are lifted together, after a look at what will be lifted", { 
   await page.getByLabel("For another reason").check();
   await page.getByRole("button", { name: "Unban them" }).click();
   await page.getByRole("heading", { name: "Lifted 2 bans" }).waitFor();
+});
+
+test("a ban too wide for one is asked for by one and approved by another, and reaches every host", {
+  skip,
+}, async () => {
+  const { token } = await fleet.api<{ token: string }>("POST", "/tokens", { name: "anna", role: "operator" });
+  const anna = await browser.openPage(fleet.url);
+  await logIn(anna, token);
+  await anna.getByRole("link", { name: "Bans", exact: true }).click();
+  await anna.locator("summary", { hasText: "Ban by hand" }).click();
+  await anna.getByLabel("Address or network").last().fill("203.0.0.0/16");
+  await anna.getByLabel("Why", { exact: true }).fill("a botnet's home");
+  await anna.getByRole("button", { name: "Ban", exact: true }).click();
+  await anna.getByText("waits for a second admin").waitFor();
+  await anna.locator("summary", { hasText: "Decide" }).click();
+  assert.equal(await anna.getByRole("button", { name: /now$/ }).count(), 0);
+  await anna.context().close();
+  await page.getByRole("link", { name: "Approvals" }).click();
+  await page.locator("summary", { hasText: "Decide" }).click();
+  await page.getByLabel("Why", { exact: true }).fill("seen");
+  await page.getByRole("button", { name: "Ban 203.0.0.0/16 now" }).click();
+  await page.getByText("203.0.0.0/16 is banned now").waitFor();
+  const { items } = await fleet.api<{ items: { id: number }[] }>("GET", "/bans?net=203.0.0.0/16");
+  const receipt = () => fleet.api<{ applied: number }>("GET", `/bans/${items[0]?.id}/receipt`);
+  await waitFor(async () => (await receipt()).applied === 3, "every host to have carried it out");
+  for (const host of fleet.hosts) {
+    assert.doesNotMatch(readFileSync(join(host.folder, "agent.log"), "utf8"), /ban_refused/, host.name);
+  }
 });
 
 test("a policy with a mistake is answered with a sentence, and stays in the editor", { skip }, async () => {
@@ -194,7 +225,16 @@ test("everything is in reach of the keyboard", { skip }, async () => {
 
 const places = [
   ...["/", "/bans", `/address?ip=${attacker}`, "/unban?net=198.51.100.2", "/hosts", "/enroll", "/tenants"],
-  ...["/lists", "/held", "/policy", "/policy/version?version=1", "/audit", "/tokens", "/self-check"],
+  ...[
+    "/lists",
+    "/held",
+    "/approvals?state=all",
+    "/policy",
+    "/policy/version?version=1",
+    "/audit",
+    "/tokens",
+    "/self-check",
+  ],
 ];
 // Side by side: the browser has more than one process.
 describe("looks", { concurrency: true }, () => {

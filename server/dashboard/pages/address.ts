@@ -15,6 +15,7 @@ import { ago, left } from "../parts/time.ts";
 import { timeline } from "../parts/timeline.ts";
 import { readUnbanReason } from "../parts/unban-form.ts";
 import type { Page, Pages, Visit } from "../visit.ts";
+import { waitsFor } from "./approvals.ts";
 
 /** Bans whose removal one page follows; an unban lifts one per scope. */
 const receiptsMax = 8;
@@ -48,7 +49,8 @@ export function addressPages(pages: Pages): void {
       async ({ desk, principal }, form) => {
         const { net, span, reason } = readForm(form, { net: fields.net, span: fields.span, reason: fields.reason });
         const { tenant } = principal;
-        await desk.addRule(principal, kind, { net, tenant, reason, durationMs: span });
+        const outcome = await desk.addRule(principal, kind, { net, tenant, reason, durationMs: span });
+        if (outcome.kind === "waits") return waitsFor(outcome.approval);
         return { to: addressPath(net), notice: `Put on the ${kind} list; bans it covers are being lifted.` };
       },
       (visit, form) => show(visit, form.text("net")),

@@ -9,6 +9,7 @@ import { type Html, nothing } from "../parts/html.ts";
 import { live } from "../parts/live.ts";
 import { table } from "../parts/table.ts";
 import { may, type Page, type Pages, type Visit } from "../visit.ts";
+import { waitsFor } from "./approvals.ts";
 
 /** Rows that a person reads on one page. */
 const rowsMax = 100;
@@ -25,8 +26,9 @@ export function banPages(pages: Pages): void {
         span: fields.span,
         reason: fields.reason,
       });
-      const ban = await desk.ban(principal, { net, scope, banTimeMs: span, ports: null, reason, dryRun: false });
-      return { to: addressPath(ban.net), notice: "Banned. The order is on its way to every host it covers." };
+      const outcome = await desk.ban(principal, { net, scope, banTimeMs: span, ports: null, reason, dryRun: false });
+      if (outcome.kind === "waits") return waitsFor(outcome.approval);
+      return { to: addressPath(outcome.made.net), notice: "Banned. The order is on its way to every host it covers." };
     },
     show,
   );

@@ -7,6 +7,7 @@ import { live } from "../parts/live.ts";
 import { type Column, table } from "../parts/table.ts";
 import { ago, left } from "../parts/time.ts";
 import { may, type Page, type Pages, type Visit } from "../visit.ts";
+import { waitsFor } from "./approvals.ts";
 
 const rowsMax = 200;
 
@@ -40,8 +41,9 @@ async function add({ desk, principal }: Visit, kind: RuleKind, form: Form) {
     tenant: fields.nameOrNull,
   });
   const owner = kind === "never" ? null : (principal.tenant ?? tenant);
-  const rule = await desk.addRule(principal, kind, { net, tenant: owner, reason, durationMs: span });
-  return { to: "/lists", notice: `${rule.net} is on the ${kind} list; bans it covers are being lifted.` };
+  const outcome = await desk.addRule(principal, kind, { net, tenant: owner, reason, durationMs: span });
+  if (outcome.kind === "waits") return waitsFor(outcome.approval);
+  return { to: "/lists", notice: `${outcome.made.net} is on the ${kind} list; bans it covers are being lifted.` };
 }
 
 async function remove({ desk, principal }: Visit, kind: RuleKind, form: Form) {

@@ -26,7 +26,16 @@ export function overviewPages(pages: Pages): void {
 function unknown(error: unknown): StatsView {
   if (!(error instanceof Fleet2banError) || error.code !== "unavailable") throw error;
   const falsePositives = { bans: 0, lifted: 0, rate: 0 };
-  return { attacksPerMinute: [], bansByLevel: {}, falsePositives, latency: null, blocked: [], held: 0, brake: "open" };
+  return {
+    attacksPerMinute: [],
+    bansByLevel: {},
+    falsePositives,
+    latency: null,
+    blocked: [],
+    held: 0,
+    approvals: 0,
+    brake: "open",
+  };
 }
 
 async function show(visit: Visit): Promise<Page> {
@@ -52,7 +61,7 @@ ${latestFailures(visit, failures)}`;
 }
 
 function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsView, principal: Principal): Html {
-  const { falsePositives, latency, held } = stats;
+  const { falsePositives, latency, held, approvals } = stats;
   const packets = stats.blocked.reduce((sum, each) => sum + each.packets, 0);
   const rate = falsePositives.bans === 0 ? "–" : `${(falsePositives.rate * 100).toFixed(1)} %`;
   const all: Figure[] = [
@@ -94,13 +103,22 @@ function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsVi
     },
     {
       name: "Held for an admin",
-      value: count(held),
-      note: held > 0 ? "bans wait for a decision" : "the brake holds nothing back",
-      mood: held > 0 ? "bad" : "plain",
-      ...(may(principal, "held") ? { href: "/held" } : {}),
+      value: count(held + approvals),
+      note: waitingNote(held, approvals),
+      mood: held + approvals > 0 ? "bad" : "plain",
+      ...(may(principal, "held") ? { href: held === 0 && approvals > 0 ? "/approvals" : "/held" } : {}),
     },
   ];
   return figures(all);
+}
+
+function waitingNote(held: number, approvals: number): string {
+  if (held + approvals === 0) return "nothing waits for a decision";
+  const parts = [
+    held > 0 ? `${count(held)} held by the brake` : "",
+    approvals > 0 ? `${count(approvals)} to approve` : "",
+  ];
+  return parts.filter((part) => part !== "").join(", ");
 }
 
 function seconds(spanMs: number): string {

@@ -38,6 +38,14 @@ test("everybody else may be banned, up to the widest net", () => {
   }
 });
 
+test("what people of the coordinator order by hand may be wider, and touches what is protected no more than before", () => {
+  assert.equal(refusal(net("203.0.0.0/16"), protection, true), undefined);
+  assert.equal(refusal(net("2a00::/16"), protection, true), undefined);
+  assert.equal(refusal(net("198.0.0.0/8"), protection, true), "holds 198.51.100.1 (gateway)");
+  assert.equal(refusal(net("172.0.0.0/8"), protection, true), "is in the reserved range 172.16.0.0/12");
+  assert.equal(refusal(net("0.0.0.0/0"), protection, true), "is wider than /8");
+});
+
 test("an operator may change the reserved ranges and the widest ban", () => {
   const own = buildProtection({ never: [], reserved: ["127.0.0.0/8"], widest: { ipv4: 16, ipv6: 32 } });
   assert.equal(refusal(net("10.1.0.0/16"), own), undefined);

@@ -16,6 +16,11 @@ test("a ban after an unban stands", () => {
   assert.deepEqual(bans, [{ id: "fleet:ban:7", tier: "fleet", net, ports: [22], untilMs: 1000 }]);
 });
 
+test("a ban by hand is known as one", () => {
+  const { bans } = changeOf("fleet", [{ ...ban, level: null }]);
+  assert.deepEqual(bans, [{ id: "fleet:ban:7", tier: "fleet", net, ports: [22], untilMs: 1000, byHand: true }]);
+});
+
 test("an unban ends the host's own bans too, an expiry does not", () => {
   const lifted = changeOf("host:h1", [{ kind: "unban", id: 0, net, reason: "admin" }]);
   assert.deepEqual(lifted.lifts, [{ kind: "unban", id: 0, net, reason: "admin" }]);

@@ -92,6 +92,19 @@ test("what is wide is not done unless somebody says so", async () => {
   }
 });
 
+test("what is too wide for one admin waits for another one, and says so", async () => {
+  const asked = await says("ban", "203.0.0.0/16", "--time", "1h", "--reason", "a botnet's home", "--yes");
+  assert.match(asked, /^NOT DONE YET: .*limits\.widestBan.*\n.*fleet2ban approvals approve 1\n$/);
+  assert.match(await says("approvals"), /^ID .*\n1 +ban +203\.0\.0\.0\/16 +fleet +1h +admin of fleet /);
+  const own = await run("approvals", "approve", "1");
+  assert.deepEqual(
+    [own.code, own.stderr],
+    [1, "fleet2ban: you asked for 1 yourself; a second admin must approve it\n"],
+  );
+  assert.equal(await says("approvals", "reject", "1", "--reason", "changed my mind"), "rejected 203.0.0.0/16\n");
+  assert.equal(await says("approvals"), "nothing waits\n");
+});
+
 test("the words of fail2ban-client mean what they mean there, on the whole fleet", async () => {
   await commitBatches(api.arena.writer, [
     batchOf("h1", 1, { failures: failuresOf("203.0.113.1", 2, api.arena.nowMs) }),

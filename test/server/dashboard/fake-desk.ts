@@ -65,6 +65,7 @@ const answers: Partial<Desk> = {
     latency: { p50Ms: 41, p99Ms: 212, samples: 90 },
     blocked: [{ list: "all4", packets: 12_345, bytes: 740_700 }],
     held: 1,
+    approvals: 1,
     brake: "holding",
   }),
   watch: () => () => undefined,
@@ -126,6 +127,12 @@ const answers: Partial<Desk> = {
       createdMs: nowMs,
       untilMs: null,
     }),
+  approvals: async () =>
+    page({
+      ...{ id: 6, kind: "ban", net: "198.18.0.0/15", scope: hostile, spanMs: minute, ports: null, why: hostile },
+      ...{ reason: hostile, askedBy: hostile, askedMs: nowMs, untilMs: nowMs + minute, state: "waiting" },
+      ...{ decidedBy: hostile, decidedMs: nowMs, decidedNote: hostile, madeId: null, mayApprove: true },
+    } as const),
   held: async () =>
     page({
       id: 3,

@@ -43,7 +43,7 @@ test("a form from our own page does what it says and leads to the result", async
   const visitor = await loggedIn("f2b_operator", {
     ban: async (asker, request) => {
       asked.push([asker.name, request]);
-      return { ...aBan, net: request.net };
+      return { kind: "made", made: { ...aBan, net: request.net } };
     },
   });
   const response = await visitor.send("/bans", ban);
@@ -80,6 +80,7 @@ const forms: readonly (readonly [path: string, least: Role, fields: FormFields])
   ["/tenants", "admin", { name: "acme", trust: "vote" }],
   ["/tenants/change", "admin", { name: "acme", trust: "vote", quarantined: "no", reason: "test", etag: "e" }],
   ["/held", "operator", { id: "1", verb: "drop", reason: "test" }],
+  ["/approvals", "operator", { id: "1", verb: "reject", reason: "test" }],
   ["/policy/try", "operator", { document: "spread: null" }],
   ["/policy", "admin", { document: "spread: null", reason: "test", etag: "e" }],
   ["/policy/revert", "admin", { reason: "test", etag: "e" }],
@@ -102,7 +103,7 @@ const moreWrites = [
   "revokeEnrollmentToken",
   "addTenant",
   "changeTenant",
-  "decideHeld",
+  ...(["decideHeld", "approve", "reject"] as const),
   "tryPolicy",
   "setPolicy",
 ] as const;

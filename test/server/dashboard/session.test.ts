@@ -62,6 +62,7 @@ test("without a login no page shows anything", async () => {
     "/tenants",
     "/lists",
     "/held",
+    "/approvals",
     "/policy",
     "/audit",
     "/tokens",

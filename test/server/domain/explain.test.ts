@@ -98,8 +98,11 @@ test("explains the /64 of an IPv6 address, and the bans of the address alone", (
 test("says before an admin asks why a ban would be refused", () => {
   const judge = judgeOf([event(0, "never", { net: address })]);
   assert.match(judge.whyRefused(address, "fleet") ?? "", /never list/);
-  assert.match(judge.whyRefused("192.0.0.0/16", "fleet") ?? "", /wider than \/24/);
+  assert.match(judge.whyRefused("203.0.0.0/16", "fleet") ?? "", /wider than \/24/);
   assert.equal(judge.whyRefused("192.0.2.2", "fleet"), undefined);
+  // Two may ban it, and still not what holds a never-listed address.
+  assert.equal(judge.whyRefused("203.0.0.0/16", "fleet", true), undefined);
+  assert.match(judge.whyRefused("192.0.0.0/16", "fleet", true) ?? "", /never-listed/);
 });
 
 test("what is not an address is an error that says what to write", () => {

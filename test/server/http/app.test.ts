@@ -82,15 +82,9 @@ test("a ban reaches the desk canonical, in milliseconds", async () => {
         untilMs: 3_600_000,
         endedMs: null,
       };
-      return {
-        ...view,
-        net: request.net,
-        scope: request.scope,
-        ports: null,
-        endReason: null,
-        note: "test",
-        evidence: { hosts: 0, tenants: 0, failures: 0 },
-      };
+      const evidence = { hosts: 0, tenants: 0, failures: 0 };
+      const { net, scope } = request;
+      return { kind: "made", made: { ...view, net, scope, ports: null, endReason: null, note: "test", evidence } };
     },
   });
   const body = JSON.stringify({ net: "2001:DB8::1", bantime: "1h", reason: "test" });

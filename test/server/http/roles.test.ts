@@ -38,10 +38,12 @@ const more: Readonly<Record<Exclude<Role, "viewer">, readonly string[]>> = {
   support: ["DELETE /bans", "DELETE /bans/{id}", "POST /tenants/{name}/unban"],
   operator: [
     ...["PATCH /hosts/{host}", "DELETE /hosts/{host}", "POST /bans", "POST /held/{id}/release", "POST /held/{id}/drop"],
+    "POST /approvals/{id}/reject",
     ...["POST /allow", "DELETE /allow/{id}", "POST /policy/trial"],
     ...["GET /enrollment-tokens", "POST /enrollment-tokens", "DELETE /enrollment-tokens/{id}"],
   ],
   admin: [
+    "POST /approvals/{id}/approve",
     ...["POST /never", "DELETE /never/{id}", "PUT /policy", "POST /policy/revert", "POST /tenants"],
     ...[
       "PATCH /tenants/{name}",

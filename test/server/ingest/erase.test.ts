@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { banByHand } from "../../../server/ingest/admin-acts.ts";
+import { askApproval } from "../../../server/ingest/approvals.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
 import { eraseNet } from "../../../server/ingest/erase.ts";
 import { eraseAbout, exportAbout, type KeptRecord } from "../../../server/store/privacy.ts";
@@ -9,14 +10,24 @@ import { type Arena, attacker, batchOf, failuresOf, openArena, startMs, toldOf }
 
 const act = { by: "anna", note: "asked by letter" };
 const other = "192.0.2.2";
-const tables = ["failures", "bans", "local_bans", "stopped_bans"] as const;
+const tables = ["failures", "bans", "local_bans", "stopped_bans", "approvals"] as const;
 
-/** Two offenders: banned, with failures, and with a host's own ban. */
+/** Two offenders: banned, with failures, with a host's own ban, and a second admin asked about them. */
 async function twoOffenders(arena: Arena): Promise<void> {
   for (const [index, address] of [attacker, other].entries()) {
     const failures = failuresOf(address, 3, startMs);
     const localBans = [{ atMs: startMs, net: address, jail: "sshd", untilMs: startMs + 10 * minuteMs }];
     await commitBatches(arena.writer, [batchOf("h1", index + 1, { failures, localBans })]);
+    const asked = {
+      kind: "ban",
+      net: address,
+      scope: "fleet",
+      spanMs: null,
+      ports: null,
+      why: "x",
+      reason: "x",
+    } as const;
+    await askApproval(arena.writer, act, { token: 1, name: "anna" }, asked);
   }
 }
 
@@ -35,7 +46,7 @@ test("an export holds everything about an address and nothing about its neighbou
   await twoOffenders(arena);
   await banByHand(arena.writer, act, { net: "198.51.100.7", scope: "fleet", banTimeMs: null, ports: null });
   const records = await kept(arena, `${attacker}/32`);
-  assert.deepEqual(kindsOf(records), { failure: 3, ban: 1, localBan: 1, order: 1 });
+  assert.deepEqual(kindsOf(records), { failure: 3, ban: 1, approval: 1, localBan: 1, order: 1, audit: 1 });
   assert.ok(!JSON.stringify(records).includes(other));
   assert.equal(records.find(({ kind }) => kind === "failure")?.row.at, new Date(startMs).toISOString());
   // What people did to it is in there too.
@@ -46,9 +57,10 @@ test("what is erased is gone from tables and judgement, is lifted everywhere, an
   await using arena = await openArena();
   await twoOffenders(arena);
   const erased = await eraseNet(arena.writer, act, attacker);
-  assert.deepEqual(erased, { failures: 3, bans: 1, stopped: 0, localBans: 1 });
-  assert.deepEqual(kindsOf(await kept(arena, `${attacker}/32`)), { order: 3 });
-  assert.deepEqual(kindsOf(await kept(arena, `${other}/32`)), { failure: 3, ban: 1, localBan: 1, order: 1 });
+  assert.deepEqual(erased, { failures: 3, bans: 1, stopped: 0, localBans: 1, approvals: 1 });
+  assert.deepEqual(kindsOf(await kept(arena, `${attacker}/32`)), { order: 3, audit: 1 });
+  const neighbours = { failure: 3, ban: 1, approval: 1, localBan: 1, order: 1, audit: 1 };
+  assert.deepEqual(kindsOf(await kept(arena, `${other}/32`)), neighbours);
   assert.deepEqual(
     toldOf(arena, "fleet").map(({ order }) => order.kind),
     ["ban", "ban", "unban"],
