@@ -1,13 +1,11 @@
 import type { AgentConfig } from "./config.ts";
-import { detectFirewall } from "./firewall/detect.ts";
-import { Enforcer } from "./firewall/enforcer.ts";
-import { SshSessions } from "./firewall/ssh-sessions.ts";
+import type { Enforcer } from "./firewall/enforcer.ts";
 import type { OwnedBan } from "./firewall/wanted-set.ts";
 import { loadCredentials } from "./fleet/credentials.ts";
 import { changeOf } from "./fleet/order-bans.ts";
 import { isTooLong } from "./fleet/refused-orders.ts";
+import { openHostFirewall } from "./host-firewall.ts";
 import type { Logger } from "./logger.ts";
-import { HostProtection } from "./protected.ts";
 import { openStore, type Store } from "./store/open-store.ts";
 import { jailBanId } from "./watch/jail-effects.ts";
 
@@ -25,15 +23,13 @@ export async function restore(config: AgentConfig, now: () => number, log: Logge
     return { skipped: `${config.firewall} is not up before the network; its bans come with the agent` };
   }
   using store = openStore(config.stateDir, log);
-  const { backend, reasons } = await detectFirewall(config.firewall, { now, print: () => undefined });
-  if (!backend.enforcing) return { skipped: reasons.join("; ") };
   const credentials = loadCredentials(config.credentials);
-  const urls = credentials === undefined ? [] : (credentials.urls ?? [credentials.url]);
-  const enforcer = new Enforcer({ backend, verdict: config.verdict, log, upMs: () => performance.now() });
-  await enforcer.protect(await new HostProtection(config, urls, new SshSessions()).read(false));
+  const busUrls = credentials === undefined ? [] : (credentials.urls ?? [credentials.url]);
+  await using firewall = await openHostFirewall(config, { now, log, busUrls });
+  const { enforcer, reasons } = firewall;
+  if (!enforcer.enforcing) return { skipped: reasons.join("; ") };
   await collect(enforcer, store, now());
   await enforcer.open();
-  await enforcer.close();
   return { firewall: enforcer.name, elements: enforcer.size, refused: enforcer.state.refused };
 }
 

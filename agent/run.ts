@@ -9,15 +9,13 @@ import type { AgentConfig } from "./config.ts";
 import { answerControl } from "./control/answer.ts";
 import { controlPath } from "./control/control-path.ts";
 import { listenControl } from "./control/control-socket.ts";
-import { detectFirewall } from "./firewall/detect.ts";
-import { Enforcer } from "./firewall/enforcer.ts";
+import type { Enforcer } from "./firewall/enforcer.ts";
 import { reachPlaces } from "./firewall/reach.ts";
-import { SshSessions } from "./firewall/ssh-sessions.ts";
 import { CanaryCheck } from "./fleet/canary-check.ts";
 import { loadCredentials } from "./fleet/credentials.ts";
 import { type Fleet, openFleet } from "./fleet/fleet.ts";
+import { openHostFirewall } from "./host-firewall.ts";
 import type { Logger } from "./logger.ts";
-import { HostProtection } from "./protected.ts";
 import type { Settings } from "./settings/jail-settings.ts";
 import { type AgentStatus, statusOf } from "./status.ts";
 import { openStore } from "./store/open-store.ts";
@@ -46,32 +44,19 @@ const purgeEveryMs = 10 * minuteMs;
 export async function run(config: AgentConfig, settings: Settings, { now, log }: Deps): Promise<Agent> {
   await using opened = new AsyncDisposableStack();
   const store = opened.use(openStore(config.stateDir, log));
-  const print = (script: string) => log.info({ script, event: "observed" }, "would change the firewall");
-  const { backend, reasons } = await detectFirewall(config.firewall, { now, print });
   const credentials = loadCredentials(config.credentials);
   const busUrls = credentials === undefined ? [] : (credentials.urls ?? [credentials.url]);
   let fleet: Fleet | undefined;
   const reach = async () => (await (fleet?.reached() ?? true)) && (await reachPlaces(config.probes));
   const mayBeCutOff = credentials !== undefined || config.probes.length > 0;
-  const enforcer = new Enforcer({
-    ...{ backend, verdict: config.verdict, log, upMs: () => performance.now() },
-    ...(mayBeCutOff ? { reach } : {}),
-  });
-  opened.defer(() => enforcer.close());
-  const sessions = new SshSessions();
-  const protection = new HostProtection(config, busUrls, sessions);
-  const protect = async (mayAsk: boolean) => enforcer.protect(await protection.read(mayAsk));
-  // Without asking for names: while the host boots there may be no network to ask.
-  await protect(false);
+  const firewall = opened.use(await openHostFirewall(config, { now, log, busUrls, ...(mayBeCutOff ? { reach } : {}) }));
+  const { enforcer } = firewall;
 
   const { jails, broken } = openJails(settings, store.bans, log);
   const actions = opened.use(openActions(jails, config, { now, log }));
   const effects = new JailEffects({ enforcer, store: store.bans, actions, log, fail2banLog: config.fail2banLog });
   let watch: LogWatch | undefined;
-  const problems = () => [
-    ...[...broken, ...actions.problems, ...firewallProblems(enforcer), ...(watch?.problems() ?? [])],
-    ...(sessions.problem === undefined ? [] : [sessions.problem]),
-  ];
+  const problems = () => [...broken, ...actions.problems, ...firewall.problems(), ...(watch?.problems() ?? [])];
   const canary = new CanaryCheck((net) => enforcer.holds(net));
   const orders = oneByOne(log, { enforcer, effects, jails, now });
   // Its allows are collected before any ban, and everything goes to the firewall in one transaction.
@@ -98,8 +83,11 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   await restoreBans(jails, store.bans, effects, now());
   await enforcer.open();
   const protectAgain = () =>
-    protect(true).catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not read what to protect"));
+    firewall
+      .protect(true)
+      .catch((error: unknown) => log.error({ problem: messageOf(error) }, "could not read what to protect"));
   void protectAgain();
+  void firewall.leaveOthers();
   // Nobody whose name is on an ignore list may be counted before his address is known.
   await refreshNames(jails, now());
 
@@ -123,12 +111,17 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   opened.use(repeat(protectEveryMs, () => void refreshNames(jails, now())));
   opened.use(repeat(countersEveryMs, () => void enforcer.readCounters()));
   opened.use(repeat(purgeEveryMs, () => store.purge(now())));
-  const status = () => statusOf({ config, jails, actions, enforcer, reasons, fleet, watch, problems: problems() });
+  const status = () => statusOf({ config, jails, actions, firewall, fleet, watch, problems: problems() });
   const parts = { jails, effects, enforcer, status, now };
   opened.use(await listenControl(controlPath(config.stateDir), (request) => answerControl(request, parts)));
-  for (const warning of backend.warnings) log.warn({ warning, event: "firewall_warning" }, "about this firewall");
+  for (const warning of firewall.warnings) log.warn({ warning, event: "firewall_warning" }, "about this firewall");
   const names = jails.map(({ jail }) => jail.name);
-  const fields = { jails: names, firewall: enforcer.name, reasons, host: credentials?.host ?? hostname() };
+  const fields = {
+    jails: names,
+    firewall: enforcer.name,
+    reasons: firewall.reasons,
+    host: credentials?.host ?? hostname(),
+  };
   log.info({ ...fields, event: "started" }, "the agent protects this host");
   const closing = opened.move();
   return { status, [Symbol.asyncDispose]: () => closing.disposeAsync() };
@@ -191,14 +184,6 @@ function reported(
     ...(result === undefined ? {} : { canary: result }),
     ...(blocked.length === 0 ? {} : { blocked: blocked.filter(({ packets }) => packets > 0) }),
   };
-}
-
-function firewallProblems({ state, enforcing }: Enforcer): string[] {
-  const problems = [];
-  if (state.kind === "healing") problems.push(`firewall: is being written anew: ${state.problem}`);
-  if (state.refused > 0) problems.push(`firewall: refuses ${state.refused} bans`);
-  if (!enforcing) problems.push("firewall: only observing, no packet is stopped");
-  return problems;
 }
 
 function repeat(everyMs: number, work: () => void): Disposable {

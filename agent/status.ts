@@ -1,8 +1,8 @@
 import { version } from "../shared/version.ts";
 import type { JailActions } from "./actions/jail-actions.ts";
 import type { AgentConfig } from "./config.ts";
-import type { Enforcer } from "./firewall/enforcer.ts";
 import type { Fleet, FleetState } from "./fleet/fleet.ts";
+import type { HostFirewall } from "./host-firewall.ts";
 import type { LogWatch } from "./watch/log-watch.ts";
 import type { WatchedJail } from "./watch/watched-jail.ts";
 
@@ -13,16 +13,15 @@ export type StatusParts = Readonly<{
   config: AgentConfig;
   jails: readonly WatchedJail[];
   actions: JailActions;
-  enforcer: Enforcer;
-  /** Why this firewall was chosen. */
-  reasons: readonly string[];
+  firewall: HostFirewall;
   fleet: Fleet | undefined;
   watch: LogWatch | undefined;
   problems: readonly string[];
 }>;
 
 export function statusOf(parts: StatusParts) {
-  const { jails, enforcer, fleet, watch } = parts;
+  const { jails, firewall, fleet, watch } = parts;
+  const { enforcer } = firewall;
   return {
     version,
     pid: process.pid,
@@ -46,7 +45,10 @@ export function statusOf(parts: StatusParts) {
       refused: enforcer.state.refused,
       heals: enforcer.state.heals,
       stopped: enforcer.stopped,
-      reasons: parts.reasons,
+      reasons: firewall.reasons,
+      warnings: firewall.warnings,
+      problem: enforcer.state.problem,
+      allowed: enforcer.allowed,
     },
     fleet: fleet === undefined ? null : fleetStatus(fleet.state()),
     logs: watch?.tail.status() ?? [],

@@ -84,7 +84,9 @@ function stageProgram(program, bundle, tree) {
   fs.cpSync(bundle, join(tree, "usr/lib", name), { recursive: true, filter: (from) => !leftOut.has(from) });
   put(tree, `usr/lib/${name}/node`, join(nodeFolder, "bin/node"), 0o755);
   for (const command of Object.keys(commands)) put(tree, `usr/bin/${command}`, join(packaging, command), 0o755);
-  put(tree, `lib/systemd/system/${name}.service`, join(packaging, `${name}.service`));
+  for (const unit of fs.globSync("*.service", { cwd: packaging })) {
+    put(tree, `lib/systemd/system/${unit}`, join(packaging, unit));
+  }
   put(tree, `usr/lib/sysusers.d/${name}.conf`, join(packaging, `${name}.sysusers`));
   put(tree, `etc/fleet2ban/${settings}`, join(packaging, "deb", settings));
 }

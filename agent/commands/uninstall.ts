@@ -2,7 +2,9 @@ import { exitCodes, Fleet2banError } from "../../shared/errors.ts";
 import { loadAgentConfig } from "../config.ts";
 import { controlPath } from "../control/control-path.ts";
 import { askControl } from "../control/control-socket.ts";
+import { lockFirewall } from "../firewall/firewall-lock.ts";
 import { takeOut } from "../firewall/take-out.ts";
+import { openLogger } from "../logger.ts";
 import { type AgentCommand, configOption, jsonOption, printJson } from "./command.ts";
 
 export const command: AgentCommand = {
@@ -26,6 +28,7 @@ export const command: AgentCommand = {
         "an agent runs on this host: stop it first, `systemctl stop fleet2ban-agent`",
       );
     }
+    using _alone = lockFirewall(openLogger("error"));
     const removed = await takeOut({ now: Date.now });
     if (line.on("json")) printJson({ removed });
     else {

@@ -72,6 +72,11 @@ export class Enforcer {
     return this.#wanted.size;
   }
 
+  /** Addresses and networks that pass whatever is banned. */
+  get allowed(): number {
+    return this.#setup().allow.length;
+  }
+
   /** Why this host will not ban the net; undefined = it will. */
   refusal(text: string, byHand = false): string | undefined {
     const net = parseNet(text);

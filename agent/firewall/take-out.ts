@@ -7,6 +7,8 @@ import { ufwBackend } from "./ufw.ts";
 
 export type TakeOutOptions = Readonly<{
   now: () => number;
+  /** The firewall that is in use stays as it is. */
+  except?: string;
   run?: RunCommand;
   find?: (program: string) => Promise<string | undefined>;
 }>;
@@ -18,27 +20,36 @@ export type TakeOutOptions = Readonly<{
  * @returns the firewalls in which there was something
  * @throws Fleet2banError `unavailable` when something of ours is there and cannot be taken out
  */
-export async function takeOut({ now, run = commandRunner(), find = findProgram }: TakeOutOptions): Promise<string[]> {
+export async function takeOut(options: TakeOutOptions): Promise<string[]> {
+  const { now, except, run = commandRunner(), find = findProgram } = options;
   const says = async (command: readonly string[], ours: RegExp) => ours.test((await run(command)).stdout);
   const [nft, ipset, iptables, ip6tables, firewalld, ufw] = await Promise.all(
     ["nft", "ipset", "iptables", "ip6tables", "firewall-cmd", "ufw"].map((program) => find(program)),
   );
   const removed: string[] = [];
-  if (nft !== undefined && (await says([nft, "list", "tables"], new RegExp(`^table ${tableName}$`, "m")))) {
+  if (
+    except !== "nftables" &&
+    nft !== undefined &&
+    (await says([nft, "list", "tables"], new RegExp(`^table ${tableName}$`, "m")))
+  ) {
     await nftablesBackend(run, nft, now).teardown();
     removed.push("nftables");
   }
-  if (ipset !== undefined && iptables !== undefined && ip6tables !== undefined) {
+  if (except !== "ipset" && ipset !== undefined && iptables !== undefined && ip6tables !== undefined) {
     if (await says([ipset, "list", "-n"], /^f2b[46]/m)) {
       await ipsetBackend(run, { ipset, iptables, ip6tables }, now).teardown();
       removed.push("ipset");
     }
   }
-  if (firewalld !== undefined && (await says([firewalld, "--permanent", "--get-ipsets"], /\bfleet2ban[46]\b/))) {
+  if (
+    except !== "firewalld" &&
+    firewalld !== undefined &&
+    (await says([firewalld, "--permanent", "--get-ipsets"], /\bfleet2ban[46]\b/))
+  ) {
     await firewalldBackend(run, firewalld, now, undefined).teardown();
     removed.push("firewalld");
   }
-  if (ufw !== undefined && (await says([ufw, "show", "added"], / comment 'fleet2ban'$/m))) {
+  if (except !== "ufw" && ufw !== undefined && (await says([ufw, "show", "added"], / comment 'fleet2ban'$/m))) {
     await ufwBackend(run, ufw, now, undefined).teardown();
     removed.push("ufw");
   }
