@@ -1,5 +1,6 @@
 import { formatHelp, parseCommandLine, reportFatal, UsageError } from "../shared/command-line.ts";
 import { exitCodeOf, exitCodes } from "../shared/errors.ts";
+import { version } from "../shared/version.ts";
 import type { AgentCommand } from "./commands/command.ts";
 
 const commands: Readonly<
@@ -45,7 +46,11 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(overview());
     return name === undefined ? exitCodes.usage : exitCodes.ok;
   }
-  const entry = commands[name];
+  if (name === "--version") {
+    process.stdout.write(`fleet2ban-agent ${version}\n`);
+    return exitCodes.ok;
+  }
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (entry === undefined) throw new UsageError(`there is no command "${name}"; fleet2ban-agent --help lists them`);
   const { command } = await entry.load();
   const line = parseCommandLine(rest, command.help);
@@ -56,5 +61,5 @@ async function main(args: readonly string[]): Promise<number> {
 
 function overview(): string {
   const rows = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(12)}${about}`);
-  return `usage: fleet2ban-agent COMMAND [options]\n\n${rows.join("\n")}\n\nEvery command has --help.\n`;
+  return `usage: fleet2ban-agent COMMAND [options]\n\n${rows.join("\n")}\n\nEvery command has --help; --version says which release this is.\n`;
 }

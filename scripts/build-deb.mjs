@@ -177,12 +177,12 @@ function md5(file) {
 function findNode() {
   const folder = values.node ?? join(root, "node_modules", nodePackage);
   if (fs.existsSync(join(folder, "bin/node"))) return folder;
-  const { os, cpu } = { os: "linux", cpu: values.arch === "arm64" ? "arm64" : "x64" };
-  const wanted = `${nodePackage}@${optionalDependencies[nodePackage]}`;
-  const away = `dist/node-${values.arch}`;
+  const release = optionalDependencies[nodePackage];
+  const there = `dist/${values.arch}`;
   return fail(
-    `${folder}: there is no Node for ${values.arch}: run \`npm install --prefix ${away} --no-save --os ${os} --cpu ${cpu} ${wanted}\`, ` +
-      `then build with --arch ${values.arch} --node ${away}/node_modules/${nodePackage}`,
+    `${folder}: there is no Node for ${values.arch}. Run \`mkdir -p ${there} && npm pack --silent --pack-destination dist ` +
+      `${nodePackage}@${release} && tar -xzf dist/${nodePackage}-${release}.tgz -C ${there}\`, then build with ` +
+      `--arch ${values.arch} --node ${there}/package`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { reportFatal } from "../shared/command-line.ts";
 import { exitCodeOf, exitCodes } from "../shared/errors.ts";
+import { version } from "../shared/version.ts";
 import { externalNatsConfig } from "./bus/external-nats.ts";
 import { loadServerConfig } from "./config.ts";
 import { openLogger } from "./logger.ts";
@@ -27,6 +28,10 @@ async function main(): Promise<number> {
   }
   const print = (text: string) => process.stdout.write(text);
   const args = process.argv.slice(2);
+  if (args[0] === "--version") {
+    print(`fleet2ban-server ${version}\n`);
+    return exitCodes.ok;
+  }
   const wantsNatsConfig = args[0] === "nats-config";
   const config = loadServerConfig(wantsNatsConfig ? args.slice(1) : args, process.env, print);
   if (config === null) return exitCodes.ok;

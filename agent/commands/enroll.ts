@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { exitCodes, Fleet2banError } from "../../shared/errors.ts";
 import { loadAgentConfig } from "../config.ts";
-import { saveCredentials } from "../fleet/credentials.ts";
+import { requirePlace, saveCredentials } from "../fleet/credentials.ts";
 import { enroll } from "../fleet/enroll.ts";
 import { type AgentCommand, configOption, jsonOption, printJson } from "./command.ts";
 import { nextSteps } from "./next-steps.ts";
@@ -27,6 +27,7 @@ export const command: AgentCommand = {
     if (again && !line.on("force")) {
       throw new Fleet2banError("conflict", `${file}: this host is enrolled already; pass --force to enrol it anew`);
     }
+    requirePlace(file);
     const credentials = await enroll(line.positionals[0] ?? "", line.text("name") ?? hostname(), Date.now());
     saveCredentials(file, credentials);
     const { host, tenant } = credentials;

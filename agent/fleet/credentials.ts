@@ -1,5 +1,16 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import * as z from "zod/mini";
 import { secondMs } from "../../shared/durations.ts";
@@ -20,6 +31,22 @@ export function loadCredentials(file: string): AgentCredentials | undefined {
     if (cause instanceof Fleet2banError) throw cause;
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
     throw new Fleet2banError("unavailable", `${file}: ${messageOf(cause)}; the agent must be able to read it`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * Asked before a token is used, which may be good once only.
+ *
+ * @throws Fleet2banError `unavailable` when `saveCredentials` could not write there
+ */
+export function requirePlace(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    accessSync(dirname(file), constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new Fleet2banError("unavailable", `${file}: cannot be written (${messageOf(cause)}); are you root?`, {
       cause,
     });
   }

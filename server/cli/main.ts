@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { type CommandHelp, formatHelp, parseCommandLine, reportFatal, UsageError } from "../../shared/command-line.ts";
 import { completionScript } from "../../shared/completion.ts";
 import { exitCodeOf, exitCodes } from "../../shared/errors.ts";
+import { version } from "../../shared/version.ts";
 import { openApiClient } from "./api-client.ts";
 import type { Answer } from "./command.ts";
 import { commands } from "./commands.ts";
@@ -32,6 +33,10 @@ async function main(args: readonly string[]): Promise<number> {
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     process.stdout.write(overview());
     return name === undefined ? exitCodes.usage : exitCodes.ok;
+  }
+  if (name === "--version") {
+    process.stdout.write(`fleet2ban ${version}\n`);
+    return exitCodes.ok;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) throw new UsageError(`there is no command "${name}"; fleet2ban --help lists them`);
@@ -70,5 +75,5 @@ function overview(): string {
     "  fleet2ban replay EVENTS [--policy FILE] [--json]\n      What would this policy have done? Runs recorded events, no server needed.",
     '  fleet2ban completion bash\n      The shell\'s completion: eval "$(fleet2ban completion bash)"',
   ];
-  return `usage: fleet2ban COMMAND [options]\n\n${[...rows, ...others].join("\n")}\n\nEvery command takes --server, --token, --json and --help.\n`;
+  return `usage: fleet2ban COMMAND [options]\n\n${[...rows, ...others].join("\n")}\n\nEvery command takes --server, --token, --json and --help; --version says which release this is.\n`;
 }
