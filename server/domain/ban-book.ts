@@ -57,7 +57,7 @@ export class BanBook {
   }
 
   covering(net: Net): readonly Ban[] {
-    return [...this.#bans.covering(net)].flatMap((entry) => entry.value);
+    return this.#bans.covering(net).flatMap((entry) => entry.value);
   }
 
   /**

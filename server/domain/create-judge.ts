@@ -22,12 +22,15 @@ const quiet = new Map<Weight | null, Outcome>();
 export function createJudge(policy: Policy, past?: Readonly<{ memory: Memory; nowMs: number }>): Judge {
   const state = newState(policy);
   if (past !== undefined) restore(state, past.memory, past.nowMs);
+  let spare: Decision[] = [];
   return {
     apply(fact, nowMs) {
       // Before anything changes: a word that cannot be read must not cost the expiries that came with it.
       if ("net" in fact) readNet(fact.net);
       state.clockMs = Math.max(state.clockMs, nowMs);
-      const decisions: Decision[] = [];
+      // Most failures decide nothing: what they left empty serves the next one.
+      const decisions: Decision[] = spare.length === 0 ? spare : [];
+      spare = decisions;
       for (let due = state.bans.takeDue(state.clockMs); due !== undefined; due = state.bans.takeDue(state.clockMs)) {
         lift(state, due, due.untilMs ?? state.clockMs, "expired", decisions);
       }

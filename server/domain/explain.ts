@@ -41,8 +41,8 @@ function protectionsOf(state: State, address: Net, tenants: readonly Tenant[]): 
     ({ list: "allow", net: formatNet(entry.net), tenant }) as const;
   return [
     ...never,
-    ...tenants.flatMap((tenant) => [...tenant.allows.covering(address)].map(allow(tenant.name))),
-    ...[...state.lists.fleetAllows.covering(address)].map(allow(null)),
+    ...tenants.flatMap((tenant) => tenant.allows.covering(address).map(allow(tenant.name))),
+    ...state.lists.fleetAllows.covering(address).map(allow(null)),
   ];
 }
 

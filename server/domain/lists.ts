@@ -36,8 +36,8 @@ export class Lists {
   /** Reserved and never-listed entries that cover the whole of `net`. */
   coveringNever(net: Net): readonly Readonly<{ list: "reserved" | "never"; net: Net }>[] {
     return [
-      ...[...this.nevers.covering(net)].map((entry) => ({ list: "never" as const, net: entry.net })),
-      ...[...this.#reserved.covering(net)].map((entry) => ({ list: "reserved" as const, net: entry.net })),
+      ...this.nevers.covering(net).map((entry) => ({ list: "never" as const, net: entry.net })),
+      ...this.#reserved.covering(net).map((entry) => ({ list: "reserved" as const, net: entry.net })),
     ];
   }
 

@@ -29,6 +29,8 @@ export type State = {
   readonly hosts: Names;
   readonly jails: Names;
   readonly bansMs: number;
+  /** Whose number was asked for last. */
+  lastHost: Readonly<{ tenant: string; host: string; number: number }>;
   clockMs: number;
   lastBanId: number;
 };
@@ -47,6 +49,7 @@ export function newState(policy: Policy): State {
     hosts: new Names(hostsMax, "other/other"),
     jails,
     bansMs: horizonsOf(policy).bansMs,
+    lastHost: { tenant: "", host: "", number: 0 },
     clockMs: Number.NEGATIVE_INFINITY,
     lastBanId: 0,
   };
@@ -57,7 +60,12 @@ export function jailPolicyOf(policy: Policy, jail: string): JailPolicy {
 }
 
 export function hostNumberOf(state: State, tenant: string, host: string): number {
-  return state.hosts.numberOf(`${tenant}/${host}`);
+  // A batch is one host's: its name is put together and looked up once.
+  const { lastHost } = state;
+  if (lastHost.tenant === tenant && lastHost.host === host) return lastHost.number;
+  const number = state.hosts.numberOf(`${tenant}/${host}`);
+  state.lastHost = { tenant, host, number };
+  return number;
 }
 
 /** @throws Fleet2banError `invalid`; for words of an admin, which are checked before they get here */

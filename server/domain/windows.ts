@@ -150,9 +150,10 @@ export class Windows {
 
 /**
  * Tenant and subject as one number (exact up to two million tenants), or one bigint. V8 hashes a bigint by its lowest
- * 64 bits alone, which are zero in an IPv6 network: the network's bits are laid over them.
+ * 64 bits alone, which are zero in an IPv6 network: the network's bits are laid over them. IPv4 is signed, so that the
+ * first tenant's keys, most often all there are, take no place in the heap.
  */
 function keyOf(tenant: number, subject: Net): number | bigint {
-  if (subject.family === 4) return tenant * 0x1_0000_0000 + subject.value;
+  if (subject.family === 4) return tenant * 0x1_0000_0000 + (subject.value | 0);
   return (BigInt(tenant) << 128n) | (subject.value ^ (subject.value >> 64n));
 }

@@ -12,6 +12,7 @@ const columns = 10;
 const fixedBytes = 2 + columns * 4 + 8 + 8 + 8 + 20 + 4;
 /** A UTF-16 unit takes at most so many bytes in UTF-8. */
 const bytesPerUnit = 3;
+const shortLength = 24;
 /** As the server's own headers number address families, whatever the machine's are. Source: utils/inet.h. */
 const familyByte = { 4: 2, 6: 3 } as const;
 
@@ -58,9 +59,19 @@ function putBigint(buffer: Buffer, at: number, value: number): number {
 }
 
 function putText(buffer: Buffer, at: number, text: string): number {
-  const bytes = buffer.write(text, at + 4);
+  const bytes = text.length <= shortLength ? putShort(buffer, at + 4, text) : buffer.write(text, at + 4);
   buffer.writeInt32BE(bytes, at);
   return at + 4 + bytes;
+}
+
+/** Names are a few letters each; the way out to the encoder costs more than they do. */
+function putShort(buffer: Buffer, at: number, text: string): number {
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return buffer.write(text, at);
+    buffer[at + index] = code;
+  }
+  return text.length;
 }
 
 function putKey(buffer: Buffer, at: number, address: Net): number {
