@@ -1,4 +1,3 @@
-import { addressBits, type Net, parseNet } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type {
   ApplyResult,
@@ -12,24 +11,28 @@ import type {
   ListedElement,
   Rejected,
 } from "./firewall.ts";
-import { type PlacedElement, placeElement } from "./nftables-script.ts";
+import {
+  allowLines,
+  createLine,
+  type Line,
+  members,
+  plain,
+  replaceLines,
+  setName,
+  timeoutSeconds,
+} from "./ipset-lines.ts";
+import { placeElement } from "./nftables-script.ts";
 import { firstLine, type RunCommand } from "./run-command.ts";
 
 export type IpsetPrograms = Readonly<{ ipset: string; iptables: string; ip6tables: string }>;
 
-/**
- * ipset takes no timeout over 24.8 days, and 0 means for ever. A longer ban is written with this ceiling and again at
- * every rewrite of the queue (each six hours), so a dead agent's bans still end.
- */
-const timeoutSecondsMax = 2_147_000;
-/** The default is 65 536, which one list of known attackers fills. Memory is used only as it fills. */
-const setElementsMax = 2_000_000;
 /** ipset names the one line it refuses, so each run finds one; a hopeless list ends here. */
 const refusedLinesMax = 100;
 const chain = "fleet2ban";
 const families = [4, 6] as const;
 
-type Line = Readonly<{ text: string; net: string }>;
+/** Neighbours on our link, the way to the internet among them, must be found even when a ban holds their address. */
+const neighbourTypes = ["neighbour-solicitation", "neighbour-advertisement", "router-advertisement"];
 
 /** The fallback where nf_tables is missing: sets of networks, and rules in the raw table before connection tracking. */
 export function ipsetBackend(run: RunCommand, programs: IpsetPrograms, now: () => number): FirewallBackend {
@@ -62,7 +65,11 @@ class Ipset implements FirewallBackend {
       createLine(family, "w"),
       ...replaceLines(family, "w", allowLines(setup, family)),
     ]);
-    await this.#mustRestore(lines);
+    if ((await this.#restore(lines)) !== undefined) {
+      // Sets of another make under our names: nothing in them can be kept.
+      await this.teardown();
+      await this.#mustRestore(lines);
+    }
     for (const family of families) {
       const iptables = this.#iptables(family);
       const rules = [
@@ -70,6 +77,7 @@ class Ipset implements FirewallBackend {
         `:${chain} - [0:0]`,
         `-A ${chain} -i lo -j RETURN`,
         `-A ${chain} -m set --match-set ${setName(family, "w")} src -j RETURN`,
+        ...(family === 6 ? neighbourTypes.map((type) => `-A ${chain} -p icmpv6 --icmpv6-type ${type} -j RETURN`) : []),
         `-A ${chain} -m set --match-set ${setName(family, "")} src -j DROP`,
         `-A ${chain} -m set --match-set ${setName(family, "p")} src,dst -j DROP`,
         "COMMIT",
@@ -243,52 +251,6 @@ class Ipset implements FirewallBackend {
     }
     return text;
   }
-}
-
-/** Kinds: bans of all ports, bans of some (`p`), allowed networks (`w`). */
-function setName(family: 4 | 6, kind: "" | "p" | "w"): string {
-  return `f2b${family}${kind}`;
-}
-
-function createLine(family: 4 | 6, kind: "" | "p" | "w", suffix: "" | "_new" = ""): string {
-  const type = kind === "p" ? "hash:net,port" : "hash:net";
-  const timeout = kind === "w" ? "" : " timeout 0";
-  const inet = family === 4 ? "inet" : "inet6";
-  return `create ${setName(family, kind)}${suffix} ${type} family ${inet} maxelem ${setElementsMax}${timeout}`;
-}
-
-function replaceLines(family: 4 | 6, kind: "w", adds: readonly string[]): readonly string[] {
-  const name = setName(family, kind);
-  const begin = [createLine(family, kind, "_new"), `flush ${name}_new`];
-  return [...begin, ...adds, `swap ${name} ${name}_new`, `destroy ${name}_new`];
-}
-
-function allowLines(setup: FirewallSetup, family: 4 | 6): readonly string[] {
-  const nets = setup.allow.map((text): readonly [string, Net | undefined] => [text, parseNet(text)]);
-  return nets.flatMap(([text, net]) => {
-    if (net === undefined || net.prefix === 0) {
-      throw new Fleet2banError("invalid", `firewall: the allow list has "${text}"; write addresses and networks only`);
-    }
-    return net.family === family ? [`add ${setName(family, "w")}_new ${text}`] : [];
-  });
-}
-
-function members(placed: PlacedElement): readonly string[] {
-  const { family, prefix } = placed.set;
-  return placed.members.map((member) => {
-    const [address = "", protocol, port] = member.split(" . ");
-    const net = prefix === addressBits[family] ? address : `${address}/${prefix}`;
-    return protocol === undefined ? net : `${net},${protocol}:${port}`;
-  });
-}
-
-function timeoutSeconds(untilMs: number | null, nowMs: number): number {
-  if (untilMs === null) return 0;
-  return Math.min(Math.max(1, Math.ceil((untilMs - nowMs) / 1000) + 1), timeoutSecondsMax);
-}
-
-function plain(text: string): Line {
-  return { text, net: "" };
 }
 
 function unavailable(problem: string): Fleet2banError {

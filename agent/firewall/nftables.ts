@@ -18,14 +18,13 @@ import {
   changeScript,
   newSetScript,
   type PlacedElement,
-  parseSetName,
   placeElement,
-  prefixLengthsMax,
   replaceScript,
   setName,
   tableName,
   tableScript,
 } from "./nftables-script.ts";
+import { bySetName, chooseSets, isBounded, presentSets } from "./nftables-sets.ts";
 import { firstLine, type RunCommand } from "./run-command.ts";
 
 /** nft needs about 0.42 kB per member of a transaction: 4 MB, which the smallest VPS has. */
@@ -34,6 +33,9 @@ export const batchElementsMax = 10_000;
 export const replaceElementsMax = 200_000;
 /** Each failed batch is halved until what is refused stands alone; a hopeless one ends after some two seconds. */
 const bisectRunsMax = 300;
+
+/** Whatever is there under our name goes, and nothing is no mistake. */
+const freshTable = `add table ${tableName}\ndelete table ${tableName}\n`;
 
 type Placed = { add: PlacedElement[]; renew: PlacedElement[]; remove: PlacedElement[]; rejected: Rejected[] };
 type Step = Readonly<{ kind: "add" | "renew" | "remove"; element: PlacedElement }>;
@@ -74,11 +76,12 @@ class Nftables implements FirewallBackend {
   }
 
   async open(setup: FirewallSetup): Promise<void> {
-    const sets = bySetName([...baseSets, ...presentSets(await this.#listTable())]);
+    const table = await this.#listTable();
+    const sets = bySetName([...baseSets, ...presentSets(table)]);
     const script = tableScript(setup, [...sets.values()]);
-    const result = await this.#feed(script);
+    const result = isBounded(table) ? "sets with a size" : await this.#feed(script);
     // A table of another make under our name: nothing in it can be kept.
-    if (result !== undefined) await this.#mustFeed(`add table ${tableName}\ndelete table ${tableName}\n${script}`);
+    if (result !== undefined) await this.#mustFeed(freshTable + script);
     await this.#made(setup, sets);
   }
 
@@ -106,11 +109,13 @@ class Nftables implements FirewallBackend {
 
   async replaceAll(wanted: Iterable<Element>, setup: FirewallSetup): Promise<ApplyResult> {
     const placed = this.#place({ add: [...wanted], renew: [], remove: [] });
-    const present = presentSets(await this.#listTable());
+    const before = await this.#listTable();
+    const fresh = isBounded(before) ? freshTable : "";
+    const present = fresh === "" ? presentSets(before) : [];
     const { sets, refused } = chooseSets(bySetName(baseSets), placed.add);
     const elements = placed.add.filter((element) => sets.has(setName(element.set)));
     const used = [...sets.values()];
-    const table = tableScript(setup, used);
+    const table = fresh + tableScript(setup, used);
     const split = firstWithin(elements, replaceElementsMax);
     const whole = table + replaceScript(used, present, elements.slice(0, split), this.#now());
     let rest = elements.slice(split);
@@ -118,7 +123,7 @@ class Nftables implements FirewallBackend {
       // Either one element is refused or this kernel takes no transaction of this size: in small steps, then.
       const empty = table + replaceScript(used, present, [], this.#now());
       if ((await this.#feed(empty)) !== undefined) {
-        await this.#mustFeed(`add table ${tableName}\ndelete table ${tableName}\n${table}`);
+        await this.#mustFeed(freshTable + table);
       }
       rest = elements;
     }
@@ -166,7 +171,7 @@ class Nftables implements FirewallBackend {
   }
 
   async teardown(): Promise<void> {
-    await this.#mustFeed(`add table ${tableName}\ndelete table ${tableName}\n`);
+    await this.#mustFeed(freshTable);
     this.#sets = new Map();
     this.#fingerprint = undefined;
   }
@@ -237,35 +242,6 @@ function unavailable(problem: string): Fleet2banError {
     ? "run as root or give the service CAP_NET_ADMIN"
     : "see `nft list tables`; is the nf_tables module loaded?";
   return new Fleet2banError("unavailable", `nftables: ${problem}; ${remedy}`);
-}
-
-function presentSets(table: string | undefined): readonly BanSet[] {
-  const names = [...(table ?? "").matchAll(/^\tset (\S+) \{/gm)].map(([, name = ""]) => parseSetName(name));
-  return names.filter((set) => set !== undefined);
-}
-
-function bySetName(sets: readonly BanSet[]): Map<string, BanSet> {
-  return new Map(sets.map((set) => [setName(set), set]));
-}
-
-/** The sets that are there plus those the elements need, as far as the bound allows; elements of the others are refused. */
-function chooseSets(
-  present: ReadonlyMap<string, BanSet>,
-  elements: readonly PlacedElement[],
-): { sets: ReadonlyMap<string, BanSet>; refused: readonly Rejected[] } {
-  const sets = new Map(present);
-  const refused: Rejected[] = [];
-  for (const { set, net } of elements) {
-    const name = setName(set);
-    if (sets.has(name)) continue;
-    const alike = [...sets.values()].filter((each) => each.family === set.family && each.ports === set.ports);
-    if (alike.length < prefixLengthsMax) sets.set(name, set);
-    else {
-      const lengths = alike.map((each) => `/${each.prefix}`).join(" ");
-      refused.push({ net, reason: `is of an ${prefixLengthsMax + 1}th prefix length; in use are ${lengths}` });
-    }
-  }
-  return { sets, refused };
 }
 
 function firstWithin(elements: readonly PlacedElement[], membersMax: number): number {

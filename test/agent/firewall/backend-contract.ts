@@ -20,8 +20,8 @@ type Tested = Readonly<{
   open: (run: RunCommand) => Promise<FirewallBackend>;
   /** How somebody else takes our rules away. */
   foreignFlush: readonly (readonly string[])[];
-  /** A ban of some ports is possible. */
-  ports: boolean;
+  /** How somebody makes our set of IPv4 addresses hold three and no more, before we come. */
+  smallSet: readonly (readonly string[])[];
 }>;
 
 const cases: readonly { attacker: string; host: "ipv4" | "ipv6"; ban: ElementName }[] = [
@@ -53,7 +53,7 @@ export function testBackend(tested: Tested): void {
     });
   };
 
-  for (const each of cases.filter(({ ban }) => tested.ports || ban.ports === null)) {
+  for (const each of cases) {
     rule(`a ban of ${elementKey(each.ban)} stops new and established connections until it is lifted`, async (world) => {
       const { firewall, attacker } = world;
       const to = world.host[each.host];
@@ -67,8 +67,40 @@ export function testBackend(tested: Tested): void {
       assert.equal(await attacker.knock(bystander, to, 22), "answered");
       await firewall.apply({ ...noChange, remove: [each.ban] });
       assert.equal(await attacker.knock(each.attacker, to, 22), "answered");
+      await until("the established connection resumed", async () => (await established.echo()) === "answered");
     });
   }
+
+  rule(
+    "every kind of ban is extended, outlives the agent, ends by itself and may be lifted after that",
+    async (world) => {
+      const { firewall, host, attacker, reopen } = world;
+      const knocks = () => Promise.all(cases.map((each) => attacker.knock(each.attacker, host[each.host], 22)));
+      const all = (untilMs: number) => cases.map(({ ban }) => ({ ...ban, untilMs }));
+      const every = (outcome: string) => cases.map(() => outcome);
+      await firewall.apply({ ...noChange, add: all(Date.now() + 1500) });
+      assert.deepEqual(await knocks(), every("silent"));
+      await firewall.apply({ ...noChange, renew: all(Date.now() + hour) });
+      const left = await firewall.list();
+      assert.equal(left.length, cases.length);
+      for (const { net, expiresInMs } of left)
+        assert((expiresInMs ?? 0) > hour - 60_000, `${net}: ${expiresInMs} ms left`);
+      await reopen.open(setup);
+      assert.deepEqual(await knocks(), every("silent"), "after a restart");
+      await reopen.apply({ ...noChange, renew: all(Date.now() + 500) });
+      await until("every ban ended", async () => (await knocks()).every((outcome) => outcome === "answered"));
+      // Ended and perhaps not yet swept up: neither an unban nor a new ban may trip over it.
+      const [first, second] = cases;
+      assert(first !== undefined && second !== undefined);
+      const batch = {
+        add: [],
+        remove: cases.slice(2).map(({ ban }) => ban),
+        renew: [{ ...first.ban, untilMs: Date.now() + hour }],
+      };
+      assert.deepEqual(await reopen.apply(batch), { applied: cases.length - 1, rejected: [] });
+      assert.deepEqual((await knocks()).slice(0, 2), ["silent", "answered"]);
+    },
+  );
 
   const [one, , network] = cases;
   assert(one !== undefined && network !== undefined);
@@ -165,9 +197,20 @@ export function testBackend(tested: Tested): void {
     ];
     assert.equal((await host.run(["nft", "-f", "-"], `${forward.join("\n")}\n`)).code, 0);
     assert.equal(await attacker.knock(one.attacker, host.ipv4, 8080), "answered");
-    const ban = tested.ports ? { ...one.ban, ports: [8080] } : one.ban;
-    await firewall.apply({ ...noChange, add: [{ ...ban, untilMs: null }] });
+    await firewall.apply({ ...noChange, add: [{ ...one.ban, ports: [8080], untilMs: null }] });
     assert.equal(await attacker.knock(one.attacker, host.ipv4, 8080), "silent");
+  });
+
+  rule("a set that is full refuses aloud, and replaceAll makes room", async ({ firewall, host, reopen }) => {
+    await firewall.teardown();
+    for (const command of tested.smallSet) assert.equal((await host.run(command)).code, 0, command.join(" "));
+    const wanted = [1, 2, 3, 4, 5].map((last) => ({ net: `192.0.2.${last}`, ports: null, untilMs: null }));
+    await reopen.open(setup);
+    const { applied, rejected } = await reopen.apply({ ...noChange, add: wanted });
+    assert.equal(applied + rejected.length, wanted.length);
+    assert.equal((await reopen.list()).length, applied, "what is said to be in force is");
+    assert.deepEqual(await reopen.replaceAll(wanted, setup), { applied: 5, rejected: [] });
+    assert.equal((await reopen.list()).length, 5);
   });
 
   rule("teardown removes all of ours and nothing else", async ({ firewall, host, attacker }) => {

@@ -10,5 +10,5 @@ testBackend({
     ["iptables", "-t", "raw", "-F", "fleet2ban"],
     ["nft", "flush", "ruleset"],
   ],
-  ports: true,
+  smallSet: [["ipset", "create", "f2b4", "hash:net", "family", "inet", "maxelem", "3", "timeout", "0"]],
 });

@@ -15,7 +15,10 @@ testBackend({
     ["nft", "flush", "chain", "inet", "fleet2ban", "pre"],
     ["nft", "delete", "table", "inet", "fleet2ban"],
   ],
-  ports: true,
+  smallSet: [
+    ["nft", "add", "table", "inet", "fleet2ban"],
+    ["nft", "add", "set", "inet", "fleet2ban", "a4", "{ type ipv4_addr; flags timeout; size 3; }"],
+  ],
 });
 
 const skip = namespacesMissing("nft");
