@@ -1,14 +1,17 @@
 import { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
 import { Approval } from "../http/approvals.ts";
+import { Lift } from "../http/lift.ts";
 import { Ban, pageOf, Receipt } from "../http/schemas.ts";
 import type { ApiClient } from "./api-client.ts";
 import { waitsText } from "./approval-commands.ts";
 import { banCells, banHead, receiptText, shortNet } from "./ban-table.ts";
 import { type Answer, type Command, dryRun, help, isId, moreOf, paging, queryOf, yes } from "./command.ts";
 import { table } from "./table.ts";
-import type { Terminal } from "./terminal.ts";
+import { progressBar, type Terminal } from "./terminal.ts";
 
+/** Scopes named one by one; a fleet has as many as hosts. */
+const scopesShown = 10;
 /** A page of what is read whole. */
 const pageRows = 1000;
 
@@ -97,9 +100,12 @@ export const unban: Command = {
     "Lifts a ban everywhere it holds: on the coordinator, on every host, in every firewall.",
     {
       reason: { value: "TEXT", help: "`false-positive` also erases it from the ladder (default: admin)" },
-      all: { help: "every active ban, or those of --scope and --jail" },
+      all: { help: "every active ban, or those that the next options name" },
       scope: { value: "SCOPE", help: "with --all: only of this scope" },
       jail: { value: "JAIL", help: "with --all: only because of this jail" },
+      because: { value: "TEXT", help: "with --all: only these: spread, votes, network, admin" },
+      level: { value: "N", help: "with --all: only of this level" },
+      inside: { value: "NET", help: "with --all: only inside this network" },
       ...dryRun,
       ...yes,
     },
@@ -110,7 +116,11 @@ export const unban: Command = {
     const query = { reason: line.text("reason") ?? "admin", dryRun: line.on("dry-run") };
     if (line.on("all") === (what !== undefined)) throw new UsageError("fleet2ban unban: say NET, ID or --all");
     if (what === undefined) {
-      const filter = { scope: line.text("scope"), jail: line.text("jail") };
+      const level = line.text("level");
+      const filter = {
+        ...{ scope: line.text("scope"), jail: line.text("jail"), reason: line.text("because") },
+        ...{ net: line.text("inside"), level: level === undefined ? undefined : Number(level) },
+      };
       return await unbanAll(api, terminal, filter, query);
     }
     const path = isId(what) ? `/bans/${what}${queryOf(query)}` : `/bans${queryOf({ ...query, net: what })}`;
@@ -122,18 +132,39 @@ export const unban: Command = {
 async function unbanAll(
   api: ApiClient,
   terminal: Terminal,
-  filter: Readonly<{ scope: string | undefined; jail: string | undefined }>,
-  query: Readonly<{ reason: string; dryRun: boolean }>,
+  filter: Readonly<Record<string, string | number | undefined>>,
+  { reason, dryRun }: Readonly<{ reason: string; dryRun: boolean }>,
 ): Promise<Answer> {
-  const items = await everyBan(api, filter);
-  if (items.length === 0) return { values: [], text: "no bans\n" };
-  if (!query.dryRun) await terminal.confirm(`Lift ${items.length} bans?`);
-  const receipts = [];
-  for (const [index, { id, net }] of items.entries()) {
-    terminal.progress(`lifting ${index + 1} of ${items.length}: ${net}`);
-    receipts.push(await api.delete(`/bans/${id}${queryOf(query)}`, Receipt));
+  const asked = { filter, all: true, reason };
+  const preview = await api.post("/bans/lift?dryRun=true", asked, Lift);
+  const total = preview.remaining;
+  if (total === 0) return { values: [], text: "no bans\n" };
+  if (dryRun) return { values: [preview], text: `would lift ${bansText(total)} (${levelsText(preview.byLevel)})\n` };
+  await terminal.confirm(`Lift ${bansText(total)} (${levelsText(preview.byLevel)})?`);
+  const parts: z.infer<typeof Lift>[] = [];
+  let lifted = 0;
+  for (let remaining = total; remaining > 0; ) {
+    terminal.progress(progressBar("lifting", lifted, total));
+    const part = await api.post("/bans/lift", { ...asked, upTo: preview.upTo }, Lift);
+    parts.push(part);
+    lifted += part.lifted;
+    remaining = part.remaining;
   }
-  return { values: receipts, text: `${query.dryRun ? "would lift" : "lifted"} ${items.length} bans\n` };
+  return { values: parts, text: `lifted ${bansText(lifted)}\n${arrivalText(parts)}` };
+}
+
+const bansText = (count: number) => (count === 1 ? "1 ban" : `${count} bans`);
+const levelsText = (byLevel: Readonly<Record<string, number>>) =>
+  Object.entries(byLevel)
+    .map(([level, count]) => `${level === "manual" ? "by hand" : `level ${level}`}: ${count}`)
+    .join(", ");
+
+/** By scope, how far the last orders have come. */
+function arrivalText(parts: readonly z.infer<typeof Lift>[]): string {
+  const latest = new Map(parts.flatMap((part) => part.scopes.map((each) => [each.scope, each] as const)));
+  const shown = [...latest.values()].slice(0, scopesShown);
+  const lines = shown.map(({ scope, applied, total }) => `${scope}: gone on ${applied}/${total} hosts so far\n`);
+  return lines.join("") + (latest.size > shown.length ? `and ${latest.size - shown.length} more scopes\n` : "");
 }
 
 /** All pages of the active bans. */

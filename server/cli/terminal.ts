@@ -9,6 +9,13 @@ export type Terminal = Readonly<{
   progress(text: string): void;
 }>;
 
+/** `lifting ████████░░░░░░░░░░░░ 3000 of 7500` */
+export function progressBar(doing: string, done: number, total: number): string {
+  const full = Math.round((done / Math.max(1, total)) * barLength);
+  return `${doing} ${"█".repeat(full)}${"░".repeat(barLength - full)} ${done} of ${total}`;
+}
+const barLength = 20;
+
 export function openTerminal(
   input: NodeJS.ReadStream,
   output: NodeJS.WriteStream,

@@ -23,6 +23,7 @@ import { policyPages } from "./pages/policy.ts";
 import { tenantPages } from "./pages/tenants.ts";
 import { tokenPages } from "./pages/tokens.ts";
 import { unbanPages } from "./pages/unban.ts";
+import { unbanMatchingPages } from "./pages/unban-matching.ts";
 import { isSameOrigin } from "./same-origin.ts";
 import { selfCheck } from "./self-check.ts";
 import { cookieName, refusalOf, servePages } from "./serve-pages.ts";
@@ -56,7 +57,7 @@ const defaults: DashboardOptions = {
 };
 
 const everyPage = [
-  ...[overviewPages, banPages, unbanPages, addressPages, hostPages, enrollPages, tenantPages],
+  ...[overviewPages, banPages, unbanPages, unbanMatchingPages, addressPages, hostPages, enrollPages, tenantPages],
   ...[listPages, heldPages, approvalPages, policyPages, auditPages, tokenPages],
 ];
 

@@ -23,6 +23,7 @@ export type Next = Readonly<{ to: string; notice: string }> | Page;
 export const least = {
   look: leastRoles.status,
   unban: leastRoles.unbanNet,
+  liftBans: leastRoles.liftBans,
   ban: leastRoles.ban,
   allow: leastRoles.addRule,
   never: "admin",
@@ -46,6 +47,7 @@ export type Act = keyof typeof least;
 const ofWholeFleet: ReadonlySet<Act> = new Set<Act>([
   ...([
     "never",
+    "liftBans",
     "quarantine",
     "tenants",
     "held",

@@ -197,6 +197,6 @@ function receiptWriter(parts: DeskParts) {
 }
 
 /** `false-positive` has a meaning of its own: the ladder forgets the ban. Anything else is an admin's note. */
-function reasonOf(text: string): UnbanReason {
+export function reasonOf(text: string): UnbanReason {
   return text === "false-positive" ? "false-positive" : "admin";
 }

@@ -1,6 +1,7 @@
 import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
-import type { BanView, PageQuery } from "./desk.ts";
+import type { AddressHome, HomeSource } from "../geo/address-home.ts";
+import type { BanView, PageQuery, RuleKind, RuleView } from "./desk.ts";
 
 /** How a write is to be done. Every field may be left out. */
 export type WriteOptions = Readonly<{
@@ -42,6 +43,35 @@ export type FailureQuery = PageQuery &
     /** Only those that arrived in the last so many milliseconds (default: an hour). */
     withinMs?: number | undefined;
   }>;
+
+export type Explanation = Readonly<{
+  address: string;
+  banned: boolean;
+  /** One sentence a person can read out on the telephone. */
+  summary: string;
+  bans: readonly (BanView &
+    Readonly<{ inForceOn: Readonly<{ applied: number; total: number }>; mayBeLiftedBy: string }>)[];
+  localBans: readonly Readonly<{
+    host: string;
+    tenant: string;
+    jail: string;
+    net: string;
+    startedMs: number;
+    untilMs: number | null;
+  }>[];
+  rules: readonly (RuleView & Readonly<{ kind: RuleKind }>)[];
+  history: readonly BanView[];
+  evidence: readonly Readonly<{
+    tenant: string;
+    host: string;
+    jail: string;
+    failures: number;
+    firstMs: number;
+    lastMs: number;
+  }>[];
+  nextLevel: string;
+  home: AddressHome & Readonly<{ sources: readonly HomeSource[] }>;
+}>;
 
 /** A window that was full: what came of it. */
 export type IncidentView = Readonly<{
@@ -99,6 +129,36 @@ export type ApprovalQuery = PageQuery & Readonly<{ waiting: boolean }>;
 export type Outcome<Made> =
   | Readonly<{ kind: "made"; made: Made }>
   | Readonly<{ kind: "waits"; approval: ApprovalView }>;
+
+/** Which standing bans are meant; no field = all of them. */
+export type LiftFilter = Readonly<{
+  scope?: string | undefined;
+  /** This network and everything in it. */
+  net?: string | undefined;
+  level?: number | undefined;
+  jail?: string | undefined;
+  reason?: string | undefined;
+}>;
+export type LiftRequest = Readonly<{
+  filter: LiftFilter;
+  reason: string;
+  /** The newest ban that is meant: what came after the preview stays. */
+  upTo?: number | undefined;
+  /** How many at once; the oldest first. */
+  limit: number;
+}>;
+/** What was lifted now, and what still matches. In a dry run nothing was lifted and everything remains. */
+export type LiftView = Readonly<{
+  lifted: number;
+  remaining: number;
+  /** Send it with the next request. */
+  upTo: number;
+  byLevel: Readonly<Record<string, number>>;
+  /** Of what was lifted now (in a dry run: of what matches), by scope; `lastBan` has the receipt of all of them. */
+  scopes: readonly Readonly<{ scope: string; bans: number; lastBan: number; applied: number; total: number }>[];
+  /** The newest that match, to look at. */
+  sample: readonly BanView[];
+}>;
 
 export type PolicyView = Readonly<{
   /** 0 = the built-in policy. */

@@ -1,6 +1,5 @@
 import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
-import type { AddressHome, HomeSource } from "../geo/address-home.ts";
 import type {
   ApprovalQuery,
   ApprovalView,
@@ -9,12 +8,15 @@ import type {
   AuditView,
   BanExport,
   EnrollmentTokenView,
+  Explanation,
   ExportQuery,
   FailureQuery,
   HeldView,
   HostChange,
   HostQuery,
   IncidentView,
+  LiftRequest,
+  LiftView,
   LiveEvent,
   OnceAnswer,
   OnceState,
@@ -56,6 +58,8 @@ export type Desk = Readonly<{
   unban(asker: Principal, id: number, reason: string, options?: WriteOptions): Promise<UnbanReceipt>;
   /** Lifts every ban of exactly this net that the asker may lift, hosts' own bans included. */
   unbanNet(asker: Principal, net: string, reason: string, options?: WriteOptions): Promise<UnbanReceipt>;
+  /** Lifts what matches a filter, a bounded number at a time. For the fleet's own people. */
+  liftBans(asker: Principal, request: LiftRequest, options?: WriteOptions): Promise<LiftView>;
   receipt(asker: Principal, id: number): Promise<UnbanReceipt>;
   exportBans(asker: Principal, query: ExportQuery): Promise<BanExport>;
 
@@ -237,35 +241,6 @@ export type RuleView = Readonly<{
   untilMs: number | null;
 }>;
 export type RuleRequest = Readonly<{ net: string; tenant: string | null; reason: string; durationMs: number | null }>;
-
-export type Explanation = Readonly<{
-  address: string;
-  banned: boolean;
-  /** One sentence a person can read out on the telephone. */
-  summary: string;
-  bans: readonly (BanView &
-    Readonly<{ inForceOn: Readonly<{ applied: number; total: number }>; mayBeLiftedBy: string }>)[];
-  localBans: readonly Readonly<{
-    host: string;
-    tenant: string;
-    jail: string;
-    net: string;
-    startedMs: number;
-    untilMs: number | null;
-  }>[];
-  rules: readonly (RuleView & Readonly<{ kind: RuleKind }>)[];
-  history: readonly BanView[];
-  evidence: readonly Readonly<{
-    tenant: string;
-    host: string;
-    jail: string;
-    failures: number;
-    firstMs: number;
-    lastMs: number;
-  }>[];
-  nextLevel: string;
-  home: AddressHome & Readonly<{ sources: readonly HomeSource[] }>;
-}>;
 
 export type FailureView = Readonly<{
   atMs: number;

@@ -6,8 +6,9 @@ import { noHomes } from "../geo/address-home.ts";
 import type { BanView as StoredBan } from "../store/bans.ts";
 import { explainNet, type StoredExplanation } from "../store/explain.ts";
 import { receiptOf } from "../store/hosts.ts";
-import type { Desk, Explanation, Principal } from "./desk.ts";
+import type { Desk, Principal } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
+import type { Explanation } from "./desk-views.ts";
 import { showBan } from "./show-ban.ts";
 
 /** The answer to "why": everything about one address, as far as the asker may see it, in one call. */

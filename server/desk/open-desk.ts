@@ -8,6 +8,7 @@ import { explainDesk } from "./explain-desk.ts";
 import { offerGauges } from "./gauges.ts";
 import { guardDesk } from "./guard.ts";
 import { hostDesk } from "./host-desk.ts";
+import { liftDesk } from "./lift-desk.ts";
 import { logDesk } from "./log-desk.ts";
 import { policyDesk } from "./policy-desk.ts";
 import { ruleDesk } from "./rule-desk.ts";
@@ -21,6 +22,7 @@ export function openDesk(parts: DeskParts): Desk {
     ...statsDesk(parts),
     ...hostDesk(parts),
     ...banDesk(parts),
+    ...liftDesk(parts),
     ...logDesk(parts),
     ...approvalDesk(parts),
     ...ruleDesk(parts),

@@ -13,6 +13,7 @@ import { exportRoutes } from "./exports.ts";
 import { heldRoutes } from "./held.ts";
 import { hostRoutes } from "./hosts.ts";
 import { repeatable } from "./idempotency.ts";
+import { liftRoutes } from "./lift.ts";
 import { liveRoutes } from "./live.ts";
 import { logRoutes } from "./logs.ts";
 import { policyRoutes } from "./policy.ts";
@@ -34,6 +35,7 @@ export function apiRoutes(desk: Desk) {
     .route("/", logRoutes(desk))
     .route("/", liveRoutes(desk))
     .route("/", hostRoutes(desk))
+    .route("/", liftRoutes(desk))
     .route("/", banRoutes(desk))
     .route("/", exportRoutes(desk))
     .route("/", heldRoutes(desk))

@@ -1,4 +1,5 @@
-import type { BanView, Explanation, FailureView, HostView, RuleView, UnbanReceipt } from "../desk/desk.ts";
+import type { BanView, FailureView, HostView, RuleView, UnbanReceipt } from "../desk/desk.ts";
+import type { Explanation } from "../desk/desk-views.ts";
 import { timeOf, timeOrNull } from "./schemas.ts";
 
 /** The desk speaks milliseconds, the API RFC 3339: the one place where the two meet. */

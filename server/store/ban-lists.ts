@@ -14,6 +14,8 @@ export type BanFilter = Readonly<{
   reason?: string | undefined;
   /** Only what concerns this tenant: its own scope, its hosts and the fleet. */
   tenant?: string | undefined;
+  /** Only bans up to this id: no later ones. */
+  upTo?: number | undefined;
   sort?: BanSort | undefined;
   /** Only what comes after this one in the order asked for: the next page. */
   after?: BanPlace | undefined;
@@ -30,6 +32,26 @@ const orders: Readonly<Record<BanSort, string>> = {
 
 /** The order by end is of standing bans only: the others have ended. */
 export async function listBans(sql: Sql, filter: BanFilter, limit: number): Promise<BanView[]> {
+  const { sort = "newest" } = filter;
+  const where = whereOf(filter);
+  return sql.rows<BanView>(
+    `select ${banColumns} from bans where ${where.text} order by ${orders[sort]} limit ${where.place(limit)}`,
+    where.values,
+  );
+}
+
+export type BanCount = Readonly<{ scope: string; level: number | null; count: number; newest: number }>;
+
+/** How many standing bans match, by scope and level. `newest`: the highest id among them. */
+export async function countMatching(sql: Sql, filter: BanFilter): Promise<BanCount[]> {
+  const where = whereOf({ ...filter, active: true });
+  return sql.rows<BanCount>(
+    `select scope, level, count(*) as count, max(id) as newest from bans where ${where.text} group by scope, level`,
+    where.values,
+  );
+}
+
+function whereOf(filter: BanFilter): Where {
   const { sort = "newest", after } = filter;
   const where = new Where();
   const active = sort === "ending" ? true : filter.active;
@@ -40,11 +62,9 @@ export async function listBans(sql: Sql, filter: BanFilter, limit: number): Prom
   where.is((place) => `level >= ${place}`, filter.minLevel);
   where.is((place) => `reason = ${place}`, filter.reason);
   where.is(scopesOfTenant, filter.tenant);
+  where.is((place) => `id <= ${place}`, filter.upTo);
   if (after !== undefined) afterPlace(where, sort, after);
-  return sql.rows<BanView>(
-    `select ${banColumns} from bans where ${where.text} order by ${orders[sort]} limit ${where.place(limit)}`,
-    where.values,
-  );
+  return where;
 }
 
 function afterPlace(where: Where, sort: BanSort, { id, untilMs }: BanPlace): void {

@@ -115,6 +115,13 @@ const answers: Partial<Desk> = {
       ],
     },
   }),
+  liftBans: async (_asker, _request, options) => ({
+    ...{ lifted: options?.dryRun === true ? 0 : 2, remaining: 2, upTo: 8, byLevel: { 0: 1, manual: 1 } },
+    ...{
+      scopes: [{ scope: hostile, bans: 2, lastBan: 7, applied: 1, total: 2 }],
+      sample: [{ ...aBan, note: hostile }],
+    },
+  }),
   receipt: async (_asker, id) => ({ net: "192.0.2.7/32", lifted: [id], applied: 1, total: 2, waiting: [hostile] }),
   unbanNet: async (_asker, net) => ({ net, lifted: [7], applied: 0, total: 2, waiting: ["web-1", "web-2"] }),
   rules: async (_asker, _kind) =>

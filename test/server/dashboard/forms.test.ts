@@ -79,6 +79,7 @@ const forms: readonly (readonly [path: string, least: Role, fields: FormFields])
   ["/enroll/revoke", "operator", { id: "1" }],
   ["/tenants", "admin", { name: "acme", trust: "vote" }],
   ["/tenants/change", "admin", { name: "acme", trust: "vote", quarantined: "no", reason: "test", etag: "e" }],
+  ["/unban/matching", "operator", { filter: "jail=sshd", upTo: "9", verdict: "admin", note: "" }],
   ["/held", "operator", { id: "1", verb: "drop", reason: "test" }],
   ["/approvals", "operator", { id: "1", verb: "reject", reason: "test" }],
   ["/policy/try", "operator", { document: "spread: null" }],
@@ -103,7 +104,7 @@ const moreWrites = [
   "revokeEnrollmentToken",
   "addTenant",
   "changeTenant",
-  ...(["decideHeld", "approve", "reject"] as const),
+  ...(["decideHeld", "approve", "reject", "liftBans"] as const),
   "tryPolicy",
   "setPolicy",
 ] as const;
@@ -136,6 +137,7 @@ for (const [path, least, fields] of forms) {
 }
 
 const ofWholeFleet = [
+  "/unban/matching",
   "/address/never",
   "/lists/never",
   "/tenants",

@@ -6,7 +6,16 @@ import { loggedIn, newVisitor } from "./visitor.ts";
 const anybody = { tokenId: 1, name: "ann", role: "viewer", tenant: null } as const;
 const places = [
   ...["/", "/bans", "/address?ip=192.0.2.7&lifted=7", "/unban?net=192.0.2.7%2F32", "/hosts", "/enroll", "/tenants"],
-  ...["/lists", "/held", "/approvals", "/policy", "/policy/version?version=2", "/audit", "/tokens"],
+  ...[
+    "/lists",
+    "/unban/matching?jail=sshd",
+    "/held",
+    "/approvals",
+    "/policy",
+    "/policy/version?version=2",
+    "/audit",
+    "/tokens",
+  ],
 ];
 
 for (const path of places) {

@@ -63,6 +63,7 @@ test("without a login no page shows anything", async () => {
     "/lists",
     "/held",
     "/approvals",
+    "/unban/matching",
     "/policy",
     "/audit",
     "/tokens",

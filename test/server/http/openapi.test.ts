@@ -17,6 +17,7 @@ async function openExamples(): Promise<ApiArena> {
   await api.ok("POST", "/allow", { body: { net: "203.0.113.0/28", reason: "x" } });
   await api.ok("POST", "/never", { body: { net: "203.0.113.16/28", reason: "x" } });
   await api.ok("POST", "/enrollment-tokens", { body: {} });
+  await api.ok("POST", "/bans", { body: { net: "203.0.113.200", bantime: "1h", reason: "x" } });
   const wide = { net: "198.18.0.0/15", bantime: "1h", reason: "x" };
   await api.ok("POST", "/bans", { body: wide, as: "operator@fleet" });
   return api;

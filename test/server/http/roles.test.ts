@@ -9,6 +9,7 @@ import { operationsOf } from "./operations.ts";
 const fleetOnly = [
   /^(PATCH|POST) \/tenants(?:\/\{name\})?$/,
   / \/held/,
+  / \/bans\/lift/,
   / \/policy/,
   / \/never/,
   /^GET \/audit\/verify$/,
@@ -39,6 +40,7 @@ const more: Readonly<Record<Exclude<Role, "viewer">, readonly string[]>> = {
   operator: [
     ...["PATCH /hosts/{host}", "DELETE /hosts/{host}", "POST /bans", "POST /held/{id}/release", "POST /held/{id}/drop"],
     "POST /approvals/{id}/reject",
+    "POST /bans/lift",
     ...["POST /allow", "DELETE /allow/{id}", "POST /policy/trial"],
     ...["GET /enrollment-tokens", "POST /enrollment-tokens", "DELETE /enrollment-tokens/{id}"],
   ],
@@ -108,6 +110,7 @@ test("what is the fleet's is refused to a tenant's admin also when the request m
     ["GET", "/held"],
     ["POST", "/held/1/release"],
     ["POST", "/held/1/drop"],
+    ["POST", "/bans/lift", { filter: {}, all: true, reason: "x" }],
     ["GET", "/never"],
     ["POST", "/never", { net: "198.51.100.1", reason: "x" }],
     ["POST", "/tenants", { name: "mine" }],
