@@ -113,8 +113,8 @@ export function subjectOf(address: Net, ipv6Prefix: number): Net {
   return address.family === 4 ? address : widen(address, ipv6Prefix);
 }
 
-/** -1 when it is not one. By hand, because the coordinator reads two for each failure and `isIPv4` is a regex. */
-function ipv4Value(text: string): number {
+/** -1 when it is no strict IPv4. By hand: agent and coordinator read each failure's address, and `isIPv4` is a regex. */
+export function ipv4Value(text: string): number {
   const { length } = text;
   if (length < 7 || length > 15) return -1;
   let value = 0;

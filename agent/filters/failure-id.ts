@@ -1,5 +1,4 @@
-import { isIPv4 } from "node:net";
-import { addressBits, formatShort, parseAddress, parseNet, widen } from "../../shared/address.ts";
+import { addressBits, formatShort, ipv4Value, parseAddress, parseNet, widen } from "../../shared/address.ts";
 import type { UseDns } from "../settings/jail-settings.ts";
 
 type AddressGroups = Readonly<Record<"fid" | "ip4" | "ip6" | "dns" | "cidr", string | undefined>>;
@@ -36,7 +35,7 @@ export function identify(groups: AddressGroups, useDns: UseDns): FailureId | nul
 /** Canonical text, so that every spelling of one address counts together; null when it is not an address. */
 function canonicalAddress(text: string, prefixText: string | undefined): string | null {
   // The strict spelling of IPv4 is the canonical one.
-  if (prefixText === undefined && isIPv4(text)) return text;
+  if (prefixText === undefined && ipv4Value(text) >= 0) return text;
   const net = parseAddress(text);
   if (net === undefined) return null;
   const prefix = prefixText === undefined || prefixText === "" ? addressBits[net.family] : Number(prefixText);

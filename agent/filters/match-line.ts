@@ -114,7 +114,11 @@ export class Filter {
     let { text } = searched;
     if (this.#earlyIgnore && this.#isIgnored(text)) return ignoredAlone;
     let prefix: Search | null = null;
-    if (prefRegex !== null) {
+    if (prefRegex !== null && prefRegex.regex.capturesRest && searched.buffered === null) {
+      const start = this.#restStart(prefRegex, text);
+      if (start < 0) return missed;
+      text = text.slice(start);
+    } else if (prefRegex !== null) {
       prefix = this.#search(prefRegex, text);
       if (prefix === null) return missed;
       const content = prefRegex.content === undefined ? "" : (prefix.match[prefRegex.content] ?? "");
@@ -184,6 +188,14 @@ export class Filter {
     const match = regex.regex.search(text, ascii);
     this.running = null;
     return match === null ? null : { regex, text, match, ascii };
+  }
+
+  #restStart(regex: FilterRegex, text: string): number {
+    if (this.#isSuspended(regex)) return -1;
+    this.running = regex;
+    const start = regex.regex.restStart(text, this.#ascii);
+    this.running = null;
+    return start;
   }
 
   #isSuspended(each: Watched): boolean {

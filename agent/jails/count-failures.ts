@@ -13,6 +13,8 @@ export type Tally = {
   /** Lines seen, never estimated. */
   failures: number;
   lines: string[];
+  /** The last round of `dropStale` before its last failure. */
+  round: number;
 };
 
 /** Ids one jail counts at a time: a wide attack must not take the host's memory. Beyond it the oldest id is forgotten. */
@@ -33,24 +35,31 @@ export class FailureCounter {
   #tallies = new Map<string, Tally>();
   #removed = 0;
   #keptCharacters = 0;
+  /** Rounds of `dropStale`, and what the last one drops: whose last failure is as old as this. */
+  #round = 0;
+  #staleMs = Number.NEGATIVE_INFINITY;
+  #nextSweepMs = Number.NEGATIVE_INFINITY;
+  #sweptRound = 0;
 
   constructor(settings: CountSettings) {
     this.#settings = settings;
   }
 
   get size(): number {
+    this.#sweep();
     return this.#tallies.size;
   }
 
   get(id: string): Readonly<Tally> | undefined {
-    return this.#tallies.get(id);
+    return this.#known(id);
   }
 
   /** Counts one failure and returns the tally; `retries` may now have reached maxretry. */
   add(id: string, atMs: number, lines: readonly string[], count = 1): Readonly<Tally> {
-    const known = this.#tallies.get(id);
+    const known = this.#known(id);
     if (known === undefined) return this.#start(id, atMs, lines, count);
     this.#passTime(known, atMs);
+    known.round = this.#round;
     known.retries += count;
     known.failures += 1;
     this.#keepLines(known, lines);
@@ -59,7 +68,7 @@ export class FailureCounter {
 
   /** Takes the tally of an id out, if it has reached maxretry. */
   takeFull(id: string): Tally | undefined {
-    const tally = this.#tallies.get(id);
+    const tally = this.#known(id);
     if (tally === undefined || tally.retries < this.#settings.maxRetry) return undefined;
     this.#remove(tally);
     return tally;
@@ -70,18 +79,51 @@ export class FailureCounter {
     if (tally !== undefined) this.#remove(tally);
   }
 
-  /** Drops ids without a failure in the last findtime. */
+  /**
+   * Drops ids without a failure in the last findtime; `nowMs` must not go back. Only notes the moment: who looks at a
+   * tally sees whether it went stale since its last failure, and all are looked at four times per findtime. When a log
+   * of a day is counted in a second, going through all of them each time takes as long as the counting.
+   */
   dropStale(nowMs: number): void {
-    const staleMs = nowMs - this.#settings.findTimeMs;
-    for (const tally of this.#tallies.values()) if (tally.lastMs <= staleMs) this.#remove(tally);
+    this.#round += 1;
+    this.#staleMs = nowMs - this.#settings.findTimeMs;
+    if (nowMs < this.#nextSweepMs) return;
+    this.#nextSweepMs = nowMs + this.#settings.findTimeMs / 4;
+    this.#sweep();
+  }
+
+  #known(id: string): Tally | undefined {
+    const tally = this.#tallies.get(id);
+    if (tally === undefined || !this.#isStale(tally)) return tally;
+    this.#remove(tally);
+    return undefined;
+  }
+
+  #isStale(tally: Tally): boolean {
+    return tally.round !== this.#round && tally.lastMs <= this.#staleMs;
+  }
+
+  #sweep(): void {
+    if (this.#sweptRound === this.#round) return;
+    this.#sweptRound = this.#round;
+    for (const tally of this.#tallies.values()) if (this.#isStale(tally)) this.#remove(tally);
   }
 
   #start(id: string, atMs: number, lines: readonly string[], count: number): Tally {
+    if (this.#tallies.size >= talliesMax) this.#sweep();
     const oldest = this.#tallies.size >= talliesMax ? this.#tallies.values().next().value : undefined;
     if (oldest !== undefined) this.#remove(oldest);
     // An id is a piece of its line: it keeps that alive, and nothing more unless the line is long.
     const ownId = lines.every(isShort) ? id : detached(id);
-    const tally: Tally = { id: ownId, firstMs: atMs, lastMs: atMs, retries: count, failures: 1, lines: [] };
+    const tally: Tally = {
+      id: ownId,
+      firstMs: atMs,
+      lastMs: atMs,
+      retries: count,
+      failures: 1,
+      lines: [],
+      round: this.#round,
+    };
     this.#keepLines(tally, lines);
     this.#tallies.set(tally.id, tally);
     return tally;
@@ -99,10 +141,15 @@ export class FailureCounter {
 
   #keepLines(tally: Tally, lines: readonly string[]): void {
     const { maxMatches } = this.#settings;
-    if (maxMatches <= 0 || lines.length === 0 || this.#keptCharacters >= keptCharactersMax) return;
-    const kept = [...tally.lines, ...lines.slice(-maxMatches).map(shortened)].slice(-maxMatches);
-    this.#keptCharacters += lengthOf(kept) - lengthOf(tally.lines);
-    tally.lines = kept;
+    if (maxMatches <= 0 || lines.length === 0) return;
+    if (this.#keptCharacters >= keptCharactersMax) this.#sweep();
+    if (this.#keptCharacters >= keptCharactersMax) return;
+    for (let index = Math.max(0, lines.length - maxMatches); index < lines.length; index += 1) {
+      const line = shortened(lines[index] ?? "");
+      this.#keptCharacters += line.length;
+      tally.lines.push(line);
+      if (tally.lines.length > maxMatches) this.#keptCharacters -= tally.lines.shift()?.length ?? 0;
+    }
   }
 
   #passTime(tally: Tally, atMs: number): void {

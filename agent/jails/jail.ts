@@ -152,7 +152,7 @@ export class Jail {
     const failure = found.atMs > nowMs ? { ...found, atMs: nowMs } : found;
     const { retries } = this.#counter.add(failure.id, failure.atMs, failure.lines, failure.count);
     const decisions: JailDecision[] = [{ kind: "counted", id: failure.id, atMs: failure.atMs, retries }];
-    this.#banIfFull(failure, nowMs, decisions);
+    if (retries >= this.#rules.maxRetry) this.#banIfFull(failure, nowMs, decisions);
     if (this.#rules.increment !== null) this.#weighKnownOffender(failure, nowMs, decisions);
     this.#keepHouse(nowMs);
     return decisions;

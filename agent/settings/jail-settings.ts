@@ -76,6 +76,8 @@ export type PreparedRegex = Readonly<{
   warnings: readonly string[];
   /** The ASCII characters a match can begin with, in one text; null = any. */
   firstCharacters: string | null;
+  /** Whether all it captures is the rest of the line. */
+  capturesRest: boolean;
 }>;
 
 export type BanTimeIncrement = Readonly<{

@@ -164,3 +164,29 @@ function refersToOpenGroup(source: string): boolean {
     throw error;
   }
 }
+
+test("the rest of a line is found without being captured, where that is all a regex captures", () => {
+  for (const [source, isRest] of [
+    ["^ \\w+: (?:error: )?(?P<content>.+)$", "error: x\n"],
+    ["^ \\w+: (?:error: )?(?P<content>x?.+)$", false],
+    ["^ \\w+: (?P<content>.*)$", false],
+    ["^ none|^ \\w+: (?P<content>.+)$", false],
+    ["^ (?P<mlfid>\\w+): (?P<content>.+)$", false],
+    ["(?i)^ PROG: (?P<content>.+)$", "error: x\n"],
+    ["^ é?\\w+: (?P<content>.+)$", "error: x\n"],
+  ] as const) {
+    const regex = new PythonRegex(source, { multiline: false });
+    assert.equal(regex.capturesRest, isRest, source);
+    if (!isRest) continue;
+    for (const [text, ascii] of [
+      [" prog: error: x\n", true],
+      [" prög: error: x\n", false],
+      [" prog: \n", true],
+      ["prog: error: x\n", true],
+    ] as const) {
+      const content = regex.search(text, ascii)?.[regex.groups.get("content") ?? -1];
+      const start = regex.restStart(text, ascii);
+      assert.equal(start < 0 ? undefined : text.slice(start, -1), content, `${source} on ${text}`);
+    }
+  }
+});

@@ -59,6 +59,28 @@ test("forgets an id whose last failure is exactly findtime old, not one a millis
   assert.equal(counter.size, 0);
 });
 
+test("who went stale between two failures begins anew, whenever memory is swept", () => {
+  for (const sweptAt of [[599_000], []]) {
+    const counter = counterOf(9);
+    for (const atMs of [0, 0, 0, 0]) counter.add(address, atMs, ["a line"]);
+    for (const nowMs of sweptAt) counter.dropStale(nowMs);
+    counter.dropStale(600_000);
+    assert.equal(counter.get(address), undefined);
+    assert.deepEqual(counter.add(address, 600_000, ["another"]).lines, ["another"]);
+    assert.equal(counter.get(address)?.retries, 1);
+  }
+});
+
+test("an old failure that is read after the others went stale still counts", () => {
+  const counter = counterOf(9);
+  counter.dropStale(1_000_000);
+  counter.add(address, 100_000, []);
+  counter.add(address, 100_000, []);
+  assert.equal(counter.get(address)?.retries, 2);
+  counter.dropStale(1_005_000);
+  assert.equal(counter.size, 0);
+});
+
 test("counts at most a hundred thousand ids, the oldest gives way", () => {
   const counter = counterOf();
   for (let id = 0; id <= 100_000; id += 1) counter.add(`id ${id}`, 0, []);
