@@ -114,18 +114,14 @@ export class Filter {
     let { text } = searched;
     if (this.#earlyIgnore && this.#isIgnored(text)) return ignoredAlone;
     let prefix: Search | null = null;
-    if (prefRegex !== null && prefRegex.regex.capturesRest && searched.buffered === null) {
+    if (prefRegex?.regex.capturesRest && searched.buffered === null) {
       const start = this.#restStart(prefRegex, text);
       if (start < 0) return missed;
       text = text.slice(start);
     } else if (prefRegex !== null) {
       prefix = this.#search(prefRegex, text);
       if (prefix === null) return missed;
-      const content = prefRegex.content === undefined ? "" : (prefix.match[prefRegex.content] ?? "");
-      if (content !== "") {
-        text = ended(content, text);
-        this.#buffer?.replace([{ line: "", text: content }]);
-      }
+      text = this.#contentOf(prefix);
     }
     for (const failRegex of this.#failRegexes.candidates(text)) {
       const search = this.#search(failRegex, text);
@@ -144,6 +140,14 @@ export class Filter {
       return this.#conclude(found, groups, marked, clock);
     }
     return missed;
+  }
+
+  /** What the failregexes see of a text that the prefregex matched: the content it captured, else all of it. */
+  #contentOf({ regex, text, match }: Search): string {
+    const content = regex.content === undefined ? "" : (match[regex.content] ?? "");
+    if (content === "") return text;
+    this.#buffer?.replace([{ line: "", text: content }]);
+    return ended(content, text);
   }
 
   /** The line matched: is it a failure, whose, or what does it mean for its connection? */
