@@ -45,7 +45,7 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
   });
   const falsePositives = new Counter({
     name: "f2b_fp_unbans_total",
-    help: "Bans lifted as a mistake.",
+    help: "Bans called a mistake, when they were lifted or later.",
     registers,
   });
   const bans = new Counter({
@@ -150,6 +150,10 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
       log.info({ ...fields, event: "banned" }, "banned a network");
       const { net, level, untilMs } = fields;
       show({ kind: "ban", atMs: now(), net, scope: fields.scope, level, reason: fields.reason, untilMs });
+    },
+    mistaken(fields: Readonly<{ net: string; scope: string }>): void {
+      falsePositives.inc();
+      log.info({ ...fields, event: "mistaken" }, "called an ended ban a false positive");
     },
     unbanned(fields: Readonly<{ net: string; scope: string; reason: string }>): void {
       unbans.inc({ reason: fields.reason });

@@ -206,6 +206,7 @@ function tell(
       const { scope, level, reason, untilMs, evidence } = decision;
       events.banned({ net, scope, level, reason, untilMs, evidence });
     } else if (decision.kind === "unban") events.unbanned({ net, scope: decision.scope, reason: decision.reason });
+    else if (decision.kind === "mistake") events.mistaken({ net, scope: decision.scope });
     else if (decision.kind === "quarantine") {
       const { tenant, host, why } = decision;
       directory.setState(host, "quarantined");

@@ -99,7 +99,10 @@ export const unban: Command = {
     "unban NET|ID|--all --reason TEXT",
     "Lifts a ban everywhere it holds: on the coordinator, on every host, in every firewall.",
     {
-      reason: { value: "TEXT", help: "`false-positive` also erases it from the ladder (default: admin)" },
+      reason: {
+        value: "TEXT",
+        help: "`false-positive` also erases it from the ladder, and when none stands the ended ones (default: admin)",
+      },
       all: { help: "every active ban, or those that the next options name" },
       scope: { value: "SCOPE", help: "with --all: only of this scope" },
       jail: { value: "JAIL", help: "with --all: only because of this jail" },

@@ -1,7 +1,7 @@
-import type { BanDecision, Decision, QuarantineDecision } from "../domain/judge.ts";
+import type { BanDecision, Decision, MistakeDecision, QuarantineDecision } from "../domain/judge.ts";
 
-/** Decisions the documented output names. A quarantine changes what counts, so it is told, but on standard error. */
-export type ShownDecision = Exclude<Decision, QuarantineDecision>;
+/** Decisions the documented output names. The others only change what counts, so they are told on standard error. */
+export type ShownDecision = Exclude<Decision, QuarantineDecision | MistakeDecision>;
 
 /** One line of `--json`; its keys and their order are documented, so they are written out here. */
 export function jsonLineOf(decision: ShownDecision): string {
@@ -57,6 +57,10 @@ function banWords({ level, untilMs, ports, reason, evidence }: BanDecision): str
 export function quarantineNote(decision: QuarantineDecision): string {
   const { tenant, host, atMs, why } = decision;
   return `${timeOf(atMs)}  host ${tenant}/${host} is quarantined: ${why}; its failures count no more\n`;
+}
+
+export function mistakeNote({ net, scope, atMs }: MistakeDecision): string {
+  return `${timeOf(atMs)}  an ended ban of ${net} (${scope}) was a false positive: it counts no more\n`;
 }
 
 export const some = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

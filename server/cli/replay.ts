@@ -8,7 +8,7 @@ import { createJudge } from "../domain/create-judge.ts";
 import type { Judge, Weight } from "../domain/judge.ts";
 import { type Policy, parsePolicy } from "../domain/policy.ts";
 import { parseEvent } from "./replay-events.ts";
-import { jsonLineOf, quarantineNote, some, textLineOf } from "./replay-output.ts";
+import { jsonLineOf, mistakeNote, quarantineNote, some, textLineOf } from "./replay-output.ts";
 
 /** An event is a few hundred bytes; a longer line is not an event, and is not read into memory to find out. */
 const lineLengthMax = 65_536;
@@ -79,6 +79,7 @@ async function replay(judge: Judge, input: NodeJS.ReadableStream, place: string,
         for (const decision of decisions) {
           note(decision.kind);
           if (decision.kind === "quarantine") io.stderr.write(quarantineNote(decision));
+          else if (decision.kind === "mistake") io.stderr.write(mistakeNote(decision));
           else output += json ? jsonLineOf(decision) : textLineOf(decision);
         }
       }

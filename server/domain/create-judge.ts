@@ -1,3 +1,4 @@
+import { formatNet } from "../../shared/address.ts";
 import { banByHand, forgetOld, lift, release, whyForbidden, whyRefused, whyTooWide } from "./ban.ts";
 import { explain } from "./explain.ts";
 import { judgeFailure } from "./failure.ts";
@@ -84,9 +85,17 @@ function take(state: State, fact: Fact, decisions: Decision[]): Weight | null {
 }
 
 function unban(state: State, fact: Extract<Fact, { kind: "unban" }>, decisions: Decision[]): void {
-  for (const ban of state.bans.of(readNet(fact.net))) {
-    const meant = ban.scope === fact.scope && (fact.id === undefined || fact.id === ban.id);
-    if (meant && ban.endMs === null) lift(state, ban, state.clockMs, fact.reason, decisions);
+  const net = readNet(fact.net);
+  const meant = state.bans
+    .of(net)
+    .filter((ban) => ban.scope === fact.scope && (fact.id === undefined || fact.id === ban.id));
+  const standing = meant.filter((ban) => ban.endMs === null);
+  for (const ban of standing) lift(state, ban, state.clockMs, fact.reason, decisions);
+  if (standing.length > 0 || fact.reason !== "false-positive") return;
+  for (const ban of meant) {
+    if (ban.level === null || ban.endReason === "false-positive") continue;
+    ban.endReason = "false-positive";
+    decisions.push({ kind: "mistake", id: ban.id, atMs: state.clockMs, net: formatNet(net), scope: ban.scope });
   }
 }
 

@@ -19,7 +19,10 @@ export type Fact =
       ports: readonly number[] | null;
       approved?: boolean;
     }>
-  /** By hand: every standing ban of exactly this net in this scope; with `id`, that one only. */
+  /**
+   * By hand: every standing ban of exactly this net in this scope; with `id`, that one only. When none stands and the
+   * reason is `false-positive`, it is about the ones that have ended: they count no more.
+   */
   | Readonly<{ kind: "unban"; net: string; scope: Scope; reason: UnbanReason; id?: number }>
   /** By hand: what the brake held is banned now (`release`) or forgotten (`drop`). */
   | Readonly<{ kind: "release" | "drop"; net: string; scope: Scope }>
@@ -44,7 +47,7 @@ export type TenantFact = Readonly<{ kind: "tenant"; tenant: string; trust: Trust
 /** `full`: the operator's own hosts, whose incidents ban fleet-wide. `vote`: a customer, whose incidents are votes. */
 export type Trust = "full" | "vote";
 
-export type Decision = BanDecision | UnbanDecision | StoppedDecision | QuarantineDecision;
+export type Decision = BanDecision | UnbanDecision | MistakeDecision | StoppedDecision | QuarantineDecision;
 
 /** A ban to commit and to send. The judge numbers bans (`id`), so that a later `unban` names exactly this one. */
 export type BanDecision = Readonly<{
@@ -71,6 +74,8 @@ export type UnbanDecision = Readonly<{
   scope: Scope;
   reason: UnbanReason;
 }>;
+/** An automatic ban that had ended already was a mistake. Its end stays; to be stored as its reason: `false-positive`. */
+export type MistakeDecision = Readonly<{ kind: "mistake"; id: number; atMs: number; net: string; scope: Scope }>;
 /** A ban that was due or asked for and was not made: the brake `held` it for an admin, or it is `refused` for good. */
 export type StoppedDecision = Readonly<{
   kind: "held" | "refused";

@@ -86,7 +86,8 @@ const lift = createRoute({
   method: "delete",
   path: "/bans/{id}",
   summary: "Lift one ban everywhere",
-  description: "With a tenant's token a fleet ban goes on and the tenant's hosts get an exception for 24 h.",
+  description:
+    "With a tenant's token a fleet ban goes on and the tenant's hosts get an exception for 24 h. With the reason `false-positive` also a ban that has ended: the ladder forgets it.",
   request: { params: IdParam, query: WriteParams.extend(liftParams), headers: IdempotencyKey },
   ...needs(leastRoles.unban),
   responses: { 200: json(Receipt, "What was lifted, and on how many hosts it is already gone."), ...problems },
@@ -96,7 +97,7 @@ const liftNet = createRoute({
   path: "/bans",
   summary: "Lift every ban of one address or network, hosts' own bans included",
   description:
-    "With a tenant's token: the bans of its own scope and hosts; a fleet ban goes on and its hosts get an exception for 24 h. A tenant may do so three times a day.",
+    "When none stands, the reason `false-positive` is about those that have ended: the ladder forgets them. With a tenant's token: the bans of its own scope and hosts; a fleet ban goes on and its hosts get an exception for 24 h. A tenant may do so three times a day.",
   request: { query: WriteParams.extend({ net: Net, ...liftParams }), headers: IdempotencyKey },
   ...needs(leastRoles.unbanNet),
   responses: { 200: json(Receipt, "What was lifted, and on how many hosts it is already gone."), ...problems },

@@ -57,21 +57,30 @@ export type Lifted = Readonly<{
   commit: Commit;
 }>;
 
-/** Lifts one ban everywhere it holds. @throws Fleet2banError `not_found`, or `conflict` when it has ended already */
+/**
+ * Lifts one ban everywhere it holds. One that has ended can still be called a false positive: the ladder forgets it.
+ *
+ * @throws Fleet2banError `not_found`, or `conflict` when it has ended and there is nothing to forget
+ */
 export async function unbanById(writer: JudgeWriter, act: Act, id: number, reason: UnbanReason): Promise<Lifted> {
   const { result, commit } = await writer.turn(act, async (turn) => {
     const ban = await banById(turn.sql, id);
     if (ban === undefined) throw new Fleet2banError("not_found", `there is no ban ${id}`);
-    if (ban.endedMs !== null)
-      throw new Fleet2banError("conflict", `ban ${id} of ${ban.net} has ended already (${ban.endReason})`);
-    turn.apply({ kind: "unban", net: ban.net, scope: ban.scope, reason, id });
-    const { scope, untilMs, level } = ban;
-    const before = { id, scope, untilMs, level };
+    const { scope, untilMs, level, endReason } = ban;
+    const isOver = ban.endedMs !== null;
+    if (isOver && reason !== "false-positive") throw hasEnded(ban);
+    const { decisions } = turn.apply({ kind: "unban", net: ban.net, scope, reason, id });
+    if (isOver && !decisions.some((decision) => decision.kind === "mistake")) throw hasEnded(ban);
+    const before = { id, scope, untilMs, level, ...(isOver && { endReason }) };
     await writeAudit(turn, act, "unban", ban.net, { tenant: tenantOf(scope), before, after: { reason } });
     return ban.net;
   });
   const ban = await writer.read((sql) => banById(sql, id));
   return { net: result, bans: ban === undefined ? [] : [ban], hosts: [], commit };
+}
+
+function hasEnded({ id, net, endReason }: BanView): Fleet2banError {
+  return new Fleet2banError("conflict", `ban ${id} of ${net} has ended already (${endReason})`);
 }
 
 export type UnbanNetRequest = Readonly<{
@@ -81,7 +90,10 @@ export type UnbanNetRequest = Readonly<{
   tenant: string | null;
 }>;
 
-/** Lifts every ban of exactly this net within the asker's reach, and the hosts' own bans inside it. */
+/**
+ * Lifts every ban of exactly this net within the asker's reach, and the hosts' own bans inside it. When none stands, a
+ * false positive is about the bans that have ended: the ladder forgets them all.
+ */
 export async function unbanNet(writer: JudgeWriter, act: Act, request: UnbanNetRequest): Promise<Lifted> {
   const net = canonical(request.net);
   const { reason, tenant } = request;
@@ -90,19 +102,33 @@ export async function unbanNet(writer: JudgeWriter, act: Act, request: UnbanNetR
     const standing = await listBans(turn.sql, filter, bansOfNetMax);
     const bans = standing.filter((ban) => ban.net === net && (tenant === null || ban.scope !== "fleet"));
     const hosts = await hostsBanning(turn.sql, net, turn.nowMs, tenant);
-    if (bans.length === 0 && hosts.length === 0) throw new Fleet2banError("not_found", `no ban of ${net} stands`);
+    const mistakes = bans.length === 0 && reason === "false-positive" ? await forgetEnded(turn, net, tenant) : [];
+    if (bans.length + hosts.length + mistakes.length === 0) {
+      throw new Fleet2banError("not_found", `no ban of ${net} stands`);
+    }
     for (const ban of bans) turn.apply({ kind: "unban", net, scope: ban.scope, reason, id: ban.id });
     // An unban of a wider scope ends the hosts' own bans as well; each host told once more loses nothing.
     const isTold = bans.some((ban) => ban.scope === "fleet" || ban.scope === `tenant:${tenant}`);
     const toTell = isTold ? [] : hosts;
     for (const host of toTell) turn.order(`host:${host}`, { kind: "unban", id: 0, net, reason });
-    const ids = bans.map((ban) => ban.id);
+    const ids = [...bans.map((ban) => ban.id), ...mistakes];
     const before = { ids, hosts: hosts.slice(0, hostsNamedMax) };
     await writeAudit(turn, act, "unban", net, { tenant, before, after: { reason } });
     return { ids, hosts };
   });
   const bans = await writer.read((sql) => Promise.all(result.ids.map((id) => banById(sql, id))));
   return { net, bans: bans.filter((ban) => ban !== undefined), hosts: result.hosts, commit };
+}
+
+/** Calls the ended bans of exactly this net mistakes. @returns the ids of those that still counted */
+async function forgetEnded(turn: Turn, net: string, tenant: string | null): Promise<number[]> {
+  const known = await listBans(turn.sql, { net, tenant: tenant ?? undefined }, bansOfNetMax);
+  const ended = known.filter((ban) => ban.net === net && ban.endedMs !== null);
+  return ended.flatMap(({ id, scope }) => {
+    if (tenant !== null && scope === "fleet") return [];
+    const { decisions } = turn.apply({ kind: "unban", net, scope, reason: "false-positive", id });
+    return decisions.flatMap((decision) => (decision.kind === "mistake" ? [decision.id] : []));
+  });
 }
 
 export type RuleRequest = Readonly<{

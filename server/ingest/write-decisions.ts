@@ -1,6 +1,6 @@
 import type { Order, Scope } from "../../shared/order.ts";
 import type { BanDecision, Decision, QuarantineDecision, StoppedDecision, UnbanDecision } from "../domain/judge.ts";
-import { type Author, banOrder, endBans, insertBans, insertStopped, type Placed } from "../store/bans.ts";
+import { type Author, banOrder, endBans, insertBans, insertStopped, markMistakes, type Placed } from "../store/bans.ts";
 import { endLocalBans } from "../store/local-bans.ts";
 import { appendOrders, type OrderStretch } from "../store/orders.ts";
 import { plainText } from "../store/plain-text.ts";
@@ -23,6 +23,7 @@ export async function writeDecisions(
   const author = said && { by: said.by, note: said.note === null ? null : plainText(said.note) };
   const bans: BanDecision[] = [];
   const unbans: UnbanDecision[] = [];
+  const mistakes: number[] = [];
   const stopped: StoppedDecision[] = [];
   const quarantines: QuarantineDecision[] = [];
   const orders: { scope: Scope; order: Order }[] = [];
@@ -34,7 +35,8 @@ export async function writeDecisions(
     } else if (step.decision.kind === "unban") {
       unbans.push(step.decision);
       orders.push({ scope: step.decision.scope, order: unbanOrder(step.decision) });
-    } else if (step.decision.kind === "quarantine") quarantines.push(step.decision);
+    } else if (step.decision.kind === "mistake") mistakes.push(step.decision.id);
+    else if (step.decision.kind === "quarantine") quarantines.push(step.decision);
     else stopped.push(step.decision);
   }
   const stretches = await appendOrders(sql, orders, nowMs);
@@ -44,6 +46,7 @@ export async function writeDecisions(
   const policy = { by: `policy ${policyVersion}`, note: null };
   await insertBans(sql, bans.map(placeOf), policy, author ?? policy);
   await endBans(sql, unbans.map(placeOf), author);
+  await markMistakes(sql, mistakes, author);
   for (const { scope, order } of orders) {
     if (order.kind === "unban" && order.reason !== "expired") {
       await endLocalBans(sql, scope, order.net, order.reason, nowMs);

@@ -93,6 +93,16 @@ export async function endBans(
   );
 }
 
+/** Bans that had ended and turned out to be mistakes: when they ended stays. */
+export async function markMistakes(sql: Sql, ids: readonly number[], author: Author | null): Promise<void> {
+  if (ids.length === 0) return;
+  await sql.rows(
+    `update bans set end_reason = 'false-positive', ended_by = $2, end_note = $3
+     where id = any($1::bigint[]) and ended_ms is not null`,
+    [ids, author?.by ?? null, author?.note ?? null],
+  );
+}
+
 export async function insertStopped(sql: Sql, stopped: readonly StoppedDecision[]): Promise<void> {
   if (stopped.length === 0) return;
   await sql.rows(

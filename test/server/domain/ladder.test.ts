@@ -63,6 +63,30 @@ test("a ban lifted as false positive does not count; one lifted by an admin does
   assert.deepEqual(climb("false-positive"), ["0", "0", "0"]);
 });
 
+test("an ended ban called a false positive counts no more: all of them when none stands, else only those that stand", () => {
+  const ended = [incident(0, address), incident(2 * hour, address)];
+  const again = incident(8 * hour, address);
+  assert.deepEqual(levels(tell([...ended, again])), ["0", "0", "1"]);
+  assert.deepEqual(levels(tell([...ended, lift(6 * hour, "false-positive"), again])), ["0", "0", "0"]);
+  assert.deepEqual(levels(tell([...ended, lift(6 * hour, "admin"), again])), ["0", "0", "1"]);
+  // The third stands: it is the mistake, and what came before it still counts.
+  const third = incident(4 * hour, address);
+  assert.deepEqual(levels(tell([...ended, third, lift(5 * hour, "false-positive"), again])), ["0", "0", "1", "1"]);
+  const twice = [lift(5 * hour, "false-positive"), lift(6 * hour, "false-positive")];
+  assert.deepEqual(levels(tell([...ended, third, ...twice, again])), ["0", "0", "1", "0"]);
+});
+
+test("a mistake is told once, of automatic bans of its scope only, and changes no end", () => {
+  const byHand = event(0, "ban", { net: address, scope: "fleet", bantime: 1 });
+  const mistake = lift(3 * hour, "false-positive");
+  const told = tell([byHand, incident(10, address), mistake, mistake, { ...mistake, scope: "tenant:a" }]);
+  assert.deepEqual(told.slice(2), [
+    `10 ban 192.0.2.1/32 fleet L0 until ${10 + hour} 22 jail sshd 1h 1t 3f`,
+    `${10 + hour} unban 192.0.2.1/32 fleet expired`,
+    `${3 * hour} mistake 192.0.2.1/32 fleet`,
+  ]);
+});
+
 test("bans by hand do not count", () => {
   const byHand = (at: number) => event(at, "ban", { net: address, scope: "fleet", bantime: 1 });
   assert.deepEqual(levels(tell([byHand(0), byHand(10), incident(20, address)])), ["0"]);

@@ -64,6 +64,9 @@ export class Ledger {
     } else if (decision.kind === "unban") {
       const ban = this.#bans.get(decision.id);
       if (ban) this.#bans.set(ban.id, { ...ban, endMs: decision.atMs, endReason: decision.reason });
+    } else if (decision.kind === "mistake") {
+      const ban = this.#bans.get(decision.id);
+      if (ban) this.#bans.set(ban.id, { ...ban, endReason: "false-positive" });
     } else {
       const { tenant, net, atMs } = decision;
       if (tenant !== null) this.#settled.push({ tenant, net, atMs });

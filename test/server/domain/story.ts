@@ -36,6 +36,7 @@ export function lineOf(decision: Decision): string {
   const at = decision.atMs / 1000 - start;
   if (decision.kind === "quarantine") return `${at} quarantine ${decision.tenant}/${decision.host}: ${decision.why}`;
   const { kind, net, scope } = decision;
+  if (decision.kind === "mistake") return `${at} mistake ${net} ${scope}`;
   if (decision.kind === "unban") return `${at} unban ${net} ${scope} ${decision.reason}`;
   if (decision.kind !== "ban") return `${at} ${kind} ${net} ${scope}: ${decision.why}`;
   const { level, untilMs, ports, reason, evidence } = decision;

@@ -115,6 +115,7 @@ function tellEvents(events: Events, { decisions }: Commit): void {
   for (const decision of decisions) {
     if (decision.kind === "ban") events.banned(decision);
     else if (decision.kind === "unban") events.unbanned(decision);
+    else if (decision.kind === "mistake") events.mistaken(decision);
     else if (decision.kind === "quarantine") events.refused("quarantined", decision);
     else events.stopped(decision.kind, decision);
   }

@@ -12,6 +12,7 @@ import {
   unbanNet,
 } from "../../../server/ingest/admin-acts.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
+import { tick } from "../../../server/ingest/tick.ts";
 import { listAudit, verifyAudit } from "../../../server/store/audit.ts";
 import { heldBans } from "../../../server/store/bans.ts";
 import { activeSet } from "../../../server/store/orders.ts";
@@ -77,6 +78,42 @@ test("an unban by id ends that ban only, and once", async () => {
   );
   await assert.rejects(unbanById(arena.writer, act, one.id, "admin"), refusedAs("conflict"));
   await assert.rejects(unbanById(arena.writer, act, 999, "admin"), refusedAs("not_found"));
+});
+
+test("a ban that has ended can be called a false positive, by id or by address: the ladder forgets it, also after a restart", async () => {
+  await using arena = await openArena();
+  const attack = async (sequence: number) => {
+    arena.nowMs += 2 * hourMs;
+    const failures = failuresOf(attacker, 3, arena.nowMs);
+    const { commit } = await commitBatches(arena.writer, [batchOf("h1", sequence, { failures })]);
+    const ban = commit.decisions.find((decision) => decision.kind === "ban");
+    return ban?.kind === "ban" ? ban : assert.fail("no ban");
+  };
+  const [first, second] = [await attack(1), await attack(2)];
+  arena.nowMs += 2 * hourMs;
+  await tick(arena.writer);
+  const told = toldOf(arena, "fleet").length;
+  const called = await unbanById(arena.writer, act, first.id, "false-positive");
+  assert.deepEqual(
+    called.bans.map((ban) => [ban.id, ban.endReason, ban.endedBy, ban.endedMs]),
+    [[first.id, "false-positive", "anna", first.untilMs]],
+  );
+  await assert.rejects(unbanById(arena.writer, act, first.id, "false-positive"), refusedAs("conflict"));
+  await assert.rejects(unbanById(arena.writer, act, second.id, "admin"), refusedAs("conflict"));
+  const byNet = await unbanNet(arena.writer, act, { net: attacker, reason: "false-positive", tenant: null });
+  assert.deepEqual(
+    byNet.bans.map((ban) => [ban.id, ban.endReason]),
+    [[second.id, "false-positive"]],
+  );
+  const again = unbanNet(arena.writer, act, { net: attacker, reason: "false-positive", tenant: null });
+  await assert.rejects(again, refusedAs("not_found"));
+  assert.equal(toldOf(arena, "fleet").length, told, "agents have nothing to do");
+  const [third] = [await attack(3)];
+  assert.equal(third.level, 0);
+  await arena.writer.close();
+  arena.writer = await arena.another();
+  arena.nowMs += 2 * hourMs;
+  assert.equal((await attack(4)).level, 0, "the restarted judge knows one ban, the third");
 });
 
 test("an unban of a host's own ban is an order of the host's scope with id 0", async () => {
