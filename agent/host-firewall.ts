@@ -5,6 +5,7 @@ import type { AgentConfig } from "./config.ts";
 import { detectFirewall } from "./firewall/detect.ts";
 import { Enforcer } from "./firewall/enforcer.ts";
 import { lockFirewall } from "./firewall/firewall-lock.ts";
+import { findManagers } from "./firewall/managers.ts";
 import { SshSessions } from "./firewall/ssh-sessions.ts";
 import { takeOut } from "./firewall/take-out.ts";
 import type { Logger } from "./logger.ts";
@@ -26,6 +27,8 @@ export type HostFirewall = AsyncDisposable &
     reasons: readonly string[];
     /** What this firewall does worse than the best. */
     warnings: readonly string[];
+    /** Others that change this host's firewall. */
+    beside: readonly string[];
     /** Reads anew what this host must not cut itself off from; `mayAsk`: names too. */
     protect(mayAsk: boolean): Promise<void>;
     /** Takes our bans out of the firewall that was in use before this one. To be called when this one is in force. */
@@ -57,9 +60,10 @@ export async function openHostFirewall(config: AgentConfig, options: HostFirewal
   // Without asking for names: while the host boots there may be no network to ask.
   await protect(false);
   const others = new OtherFirewalls(config.stateDir, enforcer.name, now, log);
+  const beside = await findManagers();
   const closing = opened.move();
   return {
-    ...{ enforcer, reasons, warnings: backend.warnings, protect },
+    ...{ enforcer, reasons, warnings: backend.warnings, beside, protect },
     leaveOthers: () => others.leave(),
     problems: () =>
       [...enforcerProblems(enforcer), sessions.problem, others.problem].filter((each) => each !== undefined),

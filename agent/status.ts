@@ -47,6 +47,7 @@ export function statusOf(parts: StatusParts) {
       stopped: enforcer.stopped,
       reasons: firewall.reasons,
       warnings: firewall.warnings,
+      beside: firewall.beside,
       problem: enforcer.state.problem,
       allowed: enforcer.allowed,
     },

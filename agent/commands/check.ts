@@ -4,20 +4,22 @@ import { explainSettings, settingsAsJson } from "../settings/explain-settings.ts
 import type { Settings } from "../settings/jail-settings.ts";
 import { resolveSettings } from "../settings/resolve-settings.ts";
 import { type AgentCommand, configDirOption, configOption, jsonOption, printJson } from "./command.ts";
+import { explainPlan, planFirewall } from "./explain-firewall.ts";
 
 export const command: AgentCommand = {
   help: {
     usage: "fleet2ban-agent check [options]",
     about:
-      "Tests the configuration and explains every jail: filter, logs, thresholds, what its bans stop, warnings. Ends with\n" +
-      "78 when a jail cannot run, and names file, section, option and remedy.",
+      "Tests the configuration and explains the firewall that would be used, and every jail: filter, logs, thresholds, what\n" +
+      "its bans stop, warnings. Ends with 78 when a jail cannot run, and names file, section, option and remedy.",
     options: { ...configDirOption, ...configOption, ...jsonOption },
   },
   async run(line) {
-    const { settings: read } = resolveSettings(line.text("config"), line.text("config-dir"));
+    const { config, settings: read } = resolveSettings(line.text("config"), line.text("config-dir"));
     const settings = withCompiledFilters(read);
-    if (line.on("json")) for (const value of settingsAsJson(settings)) printJson(value);
-    else process.stdout.write(explainSettings(settings));
+    const plan = await planFirewall(config.firewall);
+    if (line.on("json")) for (const value of [plan, ...settingsAsJson(settings)]) printJson(value);
+    else process.stdout.write(`${explainPlan(plan)}\n${explainSettings(settings)}`);
     return settings.broken.length > 0 ? exitCodes.badConfig : exitCodes.ok;
   },
 };

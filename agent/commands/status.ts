@@ -3,6 +3,7 @@ import { nameOfList } from "../../shared/firewall-lists.ts";
 import { loadAgentConfig } from "../config.ts";
 import { controlPath } from "../control/control-path.ts";
 import { askControl } from "../control/control-socket.ts";
+import { besideText } from "../firewall/managers.ts";
 import type { AgentStatus } from "../status.ts";
 import { type AgentCommand, configOption, jsonOption, printJson } from "./command.ts";
 
@@ -28,14 +29,14 @@ function describe(status: AgentStatus, only: string | undefined): string {
   const jails = status.jails.filter((jail) => only === undefined || jail.name === only);
   const lines = [
     `agent     ${status.version}, process ${status.pid}, configuration ${status.configDir}`,
-    `firewall  ${firewall.name}, ${firewall.enforcing ? "enforcing" : "NOT ENFORCING"}, ${firewall.state}, ${firewall.elements} elements (${firewall.reasons.join("; ")})`,
+    ...firewallText(firewall),
     fleet === null
       ? "fleet     none: this agent works alone"
       : `fleet     ${fleet.tenant}/${fleet.host}, ${fleet.connected ? "connected" : "CUT OFF"}, ${fleet.inSync ? "in step" : "catching up"}, ${fleet.outbox.waitingRows} failures waiting`,
     ...(fleet?.observes === true
       ? ["observes  told by the coordinator: its bans are kept and NOT ENFORCED; what the jails here ban is"]
       : []),
-    ...stoppedText(firewall.stopped),
+    ...stoppedText(firewall),
     ...jails.map(
       (jail) =>
         `jail      ${jail.name}: ${jail.banned.length} banned, ${jail.counted} counted${bannedText(jail.banned)}`,
@@ -45,8 +46,20 @@ function describe(status: AgentStatus, only: string | undefined): string {
   return `${lines.join("\n")}\n`;
 }
 
-function stoppedText(stopped: AgentStatus["firewall"]["stopped"]): string[] {
-  if (stopped.length === 0) return [];
+function firewallText(firewall: AgentStatus["firewall"]): string[] {
+  const { name, enforcing, state, elements, allowed, reasons, warnings, beside, heals } = firewall;
+  const healed = heals === 0 ? "" : `, written anew ${heals} times after somebody changed it`;
+  const others = besideText(name, beside);
+  return [
+    `firewall  ${name}, ${enforcing ? "enforcing" : "NOT ENFORCING"}, ${state}, ${elements} elements, ${allowed} protected${healed} (${reasons.join("; ")})`,
+    ...(others === undefined ? [] : [`          beside ${others}`]),
+    ...warnings.map((warning) => `          ${warning}`),
+  ];
+}
+
+function stoppedText({ name, enforcing, stopped }: AgentStatus["firewall"]): string[] {
+  if (!enforcing) return [];
+  if (stopped.length === 0) return [`stopped   ${name} does not say how many packets`];
   const lists = stopped
     .filter(({ packets }) => packets > 0)
     .map(({ name, packets }) => `${packets} packets by ${nameOfList(name)}`);

@@ -43,6 +43,8 @@ export function entryListBackend(driver: EntryDriver, now: () => number): Firewa
 class EntryList implements FirewallBackend {
   readonly enforcing = true;
   readonly endsBans = false;
+  /** Each look takes these managers half a second. */
+  readonly healthEveryMs = 90_000;
   readonly name: EntryDriver["name"];
   readonly warnings: readonly string[];
   readonly #driver: EntryDriver;

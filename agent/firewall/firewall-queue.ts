@@ -32,8 +32,6 @@ export type QueueOptions = Readonly<{
   schedule?: (delayMs: number, call: () => void) => () => void;
 }>;
 
-/** Often enough that a foreign flush is no holiday for attackers, rare enough to cost nothing (one check: 8 ms CPU). */
-export const healthEveryMs = 45_000;
 /** A health check does not look at the elements, and ipset forgets after 24 days: now and then all is written anew. */
 export const rewriteEveryMs = 6 * 3_600_000;
 /** More waiting changes than this are dearer than writing everything anew, and need no more memory then. */
@@ -256,7 +254,7 @@ export class FirewallQueue {
 
   #scheduleCheck(): void {
     this.#cancelTimer();
-    this.#cancelTimer = this.#schedule(healthEveryMs, () => {
+    this.#cancelTimer = this.#schedule(this.#options.backend.healthEveryMs, () => {
       this.#check = true;
       this.#start();
       this.#scheduleCheck();

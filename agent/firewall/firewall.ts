@@ -11,6 +11,8 @@ export type FirewallBackend = Readonly<{
   enforcing: boolean;
   /** The kernel ends a ban by itself. Otherwise a ban ends when the agent removes it, so a dead agent bans on. */
   endsBans: boolean;
+  /** How often `health` is worth its cost. */
+  healthEveryMs: number;
   /** What this backend does worse than nftables, in sentences for the operator; empty for nftables. */
   warnings: readonly string[];
   /** Makes tables, rules and the allow sets as `setup` says, keeps the bans that are there. Also how `setup` is changed later. */

@@ -43,6 +43,8 @@ class Ipset implements FirewallBackend {
   readonly name = "ipset";
   readonly enforcing = true;
   readonly endsBans = true;
+  /** Four processes. */
+  readonly healthEveryMs = 30_000;
   readonly warnings = [
     "ipset: the verdict reject is not possible before connection tracking; packets are dropped",
     "ipset: bans longer than 24 days hold only while the agent runs at least once in that time",

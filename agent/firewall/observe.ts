@@ -32,6 +32,7 @@ class Observing implements FirewallBackend {
   readonly name = "observe";
   readonly enforcing = false;
   readonly endsBans = true;
+  readonly healthEveryMs = 60_000;
   readonly warnings = ["observing only: no packet is stopped"];
   readonly #print: (text: string) => void;
   readonly #now: () => number;
@@ -68,7 +69,10 @@ class Observing implements FirewallBackend {
     };
     const counts = `add=${placed.add.length} renew=${placed.renew.length} remove=${placed.remove.length}`;
     const sets = new Set([...placed.add, ...placed.renew, ...placed.remove].map((each) => setName(each.set)));
-    this.#show(`${counts} sets=${[...sets].join(",")}`, changeScript(printed, this.#now()));
+    const all = [placed.add, placed.renew, placed.remove];
+    const more = all.reduce((sum, each) => sum + Math.max(0, each.length - printedElementsMax), 0);
+    const script = changeScript(printed, this.#now()) + (more === 0 ? "" : `# … and ${more} more\n`);
+    this.#show(`${counts} sets=${[...sets].join(",")}`, script);
     const asked = change.add.length + change.renew.length + change.remove.length;
     return { applied: asked - rejected.length, rejected };
   }

@@ -38,6 +38,7 @@ export function fakeFirewall(options: { endsBans?: boolean } = {}): FakeFirewall
     name: "observe",
     enforcing: true,
     endsBans: options.endsBans ?? true,
+    healthEveryMs: 45_000,
     warnings: [],
     calls,
     elements,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Element, elementKey, noChange } from "../../../agent/firewall/firewall.ts";
-import { FirewallQueue, healthEveryMs } from "../../../agent/firewall/firewall-queue.ts";
+import { FirewallQueue } from "../../../agent/firewall/firewall-queue.ts";
 import { fakeFirewall } from "../../support/fake-firewall.ts";
 
 const element = (last: number, untilMs: number | null = null): Element => ({
@@ -116,7 +116,7 @@ test("the regular check heals a foreign flush and comes again", async () => {
   await ban(element(1));
   for (let times = 1; times <= 2; times += 1) {
     backend.flush();
-    fire(healthEveryMs);
+    fire(backend.healthEveryMs);
     await queue.check();
     assert.deepEqual([...backend.elements.keys()], ["192.0.2.1"]);
     assert.equal(queue.state.heals, times);

@@ -134,6 +134,7 @@ test("the observing firewall prints the script it would run and stops nothing", 
     /delete element inet fleet2ban n4_24 { 203\.0\.113\.0 }\nadd element inet fleet2ban a4 { 192\.0\.2\.0 timeout 10s,/,
   );
   assert.equal(text.match(/timeout 10s/g)?.length, 20);
+  assert.match(text, /^# … and 5 more$/m);
   assert.equal((await firewall.list()).length, 25);
   assert.equal(firewall.enforcing, false);
 });
