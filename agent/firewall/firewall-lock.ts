@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
+import { giveToOwner } from "../give-to-owner.ts";
 import type { Logger } from "../logger.ts";
 
 /** Gone after a reboot, as the firewall is. systemd makes it for the service, and names it. */
@@ -23,6 +24,7 @@ export function lockFirewall(log: Logger, folder: string = process.env.RUNTIME_D
     mkdirSync(folder, { recursive: true, mode: 0o755 });
     lock = new DatabaseSync(file);
     chmodSync(file, 0o600);
+    giveToOwner(file);
     lock.exec("BEGIN EXCLUSIVE");
     const held = lock;
     return { [Symbol.dispose]: () => held.close() };

@@ -64,11 +64,12 @@ export const hosts: Command = {
     const limit = line.text("limit") ?? "100";
     const page = await api.get(`/hosts${queryOf({ ...given, limit, troubled: line.on("troubled") })}`, pageOf(Host));
     const more = page.next === null ? "" : `more: add --cursor ${page.next}\n`;
-    return { values: page.items, text: hostTable(page.items) + more };
+    const isSearch = line.on("troubled") || Object.values(given).some((value) => value !== undefined);
+    return { values: page.items, text: hostTable(page.items, isSearch) + more };
   },
 };
 
-function hostTable(items: readonly HostRow[]): string {
+function hostTable(items: readonly HostRow[], isSearch: boolean): string {
   const rows = items.map((host) => [
     `${host.tenant}/${host.host}`,
     stateOf(host),
@@ -82,7 +83,7 @@ function hostTable(items: readonly HostRow[]): string {
   return table(
     ["HOST", "STATE", "BEHIND", "FIREWALL", "ENFORCING", "LAST SEEN", "LABEL", "PROBLEMS"],
     rows,
-    "no hosts yet: make a token with `fleet2ban token enroll`",
+    isSearch ? "no such hosts" : "no hosts yet: make a token with `fleet2ban token enroll`",
   );
 }
 

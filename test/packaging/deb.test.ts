@@ -36,7 +36,7 @@ const leftovers = (machine: ScratchMachine, name: string) =>
     machine,
     "sh",
     "-c",
-    `find /etc /lib/systemd /usr/lib /usr/bin /usr/share /var/lib/${name} -path '*${name}*' 2>/dev/null || true`,
+    `find /etc /lib/systemd /usr/lib /usr/bin /usr/share /run /var/lib/${name} -path '*${name}*' 2>/dev/null || true`,
   );
 
 /** The agent as its unit runs it: not root, with one capability. */

@@ -153,6 +153,7 @@ test("a policy is tried, put in force upon the version that was seen, listed and
 test("hosts and tenants are shown and changed by their names", async () => {
   assert.match(await says("hosts", "rename", "h2", "shop, front end"), /label +shop, front end/);
   assert.match(await says("hosts", "--search", "front"), /default\/h2 /);
+  assert.equal(await says("hosts", "--search", "nowhere"), "no such hosts\n");
   assert.match(await says("hosts", "quarantine", "h2", "--reason", "noisy"), /state +quarantined/);
   assert.match(await says("hosts", "quarantine", "h2", "--off"), /state +away/);
   assert.match(await says("hosts", "observe", "h2", "--dry-run"), /observes/);
