@@ -53,6 +53,8 @@ export const bans = pgTable(
     index().on(table.scope, table.id),
     index().on(table.level, table.id),
     index().on(table.reason, table.id),
+    // What people lifted are few beside what expired.
+    index("bans_lifted").on(table.id).where(sql`end_reason <> 'expired'`),
     // Standing ones are few beside the history. The first holds what counting them by level needs.
     index("bans_standing").on(table.scope, table.id, table.level).where(isNull(table.endedMs)),
     index("bans_standing_by_id").on(table.id).where(isNull(table.endedMs)),

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { createDashboard } from "../../server/dashboard/dashboard.ts";
 import { openDesk } from "../../server/desk/open-desk.ts";
 import { startPostgres } from "../../server/embedded/postgres.ts";
 import { createEvents } from "../../server/events.ts";
@@ -17,7 +18,8 @@ import { fillFleet } from "../support/large-fleet.ts";
 
 const help = `usage: bench:api [--bans N] [--hosts N] [--failures N] [--requests N] [--json]
 
-Fills a database of its own with a large fleet and measures how long the API takes to answer.
+Fills a database of its own with a large fleet and measures how long the API and the pages of the dashboard take to
+answer. "uncached": what is remembered for seconds is asked of the database each time.
 
 options:
   --bans N      bans, a third of them standing (default 1000000)
@@ -65,8 +67,10 @@ async function main(bans: number, hosts: number, failures: number, requests: num
   const directory = new HostDirectory();
   directory.load(await listHosts(store, null, null, hosts));
   const events = createEvents(log);
+  let aheadMs = 0;
+  const now = () => Date.now() + aheadMs;
   const desk = openDesk({
-    ...{ version: "bench", store, writer, directory, orderEpoch: 1, events, now: Date.now },
+    ...{ version: "bench", store, writer, directory, orderEpoch: 1, events, now },
     degraded: () => [],
     busHealth: async () => "ok",
     enroll: async ({ tenant, uses, durationMs }) => ({ token: "", tenant, uses, untilMs: nowMs + durationMs }),
@@ -77,11 +81,16 @@ async function main(bans: number, hosts: number, failures: number, requests: num
     return (await insertApiToken(store, token)).token;
   };
   const tokens = { fleet: await tokenOf(null), tenant: await tokenOf("t7") };
+  const pages = createDashboard(desk, now);
+  const cookie = await loggedIn(pages, tokens.fleet);
   const measured: Record<string, Times> = {};
   for (const [route, path, token = tokens.fleet] of routesOf(tokens.tenant)) {
     const request = async (index: number) => {
-      const headers = { authorization: `Bearer ${token}` };
-      const response = await app.request(path(index), { headers });
+      // Beyond the life of every remembered figure.
+      if (route.includes("uncached")) aheadMs += 60_000;
+      const headers = route.startsWith("page") ? { cookie } : { authorization: `Bearer ${token}` };
+      const surface = route.startsWith("page") ? pages : app;
+      const response = await surface.request(path(index), { headers });
       await response.text();
       if (!response.ok) throw new Error(`${route}: ${response.status}`);
     };
@@ -92,6 +101,12 @@ async function main(bans: number, hosts: number, failures: number, requests: num
   process.stdout.write(`${JSON.stringify({ bans, hosts, failures, requests, routes: measured })}\n`);
 }
 
+async function loggedIn(pages: ReturnType<typeof createDashboard>, token: string): Promise<string> {
+  const headers = { "sec-fetch-site": "same-origin" };
+  const response = await pages.request("/login", { method: "POST", headers, body: new URLSearchParams({ token }) });
+  return (response.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
+}
+
 type Route = readonly [name: string, path: (index: number) => string, token?: string];
 
 function routesOf(tenant: string): readonly Route[] {
@@ -100,6 +115,8 @@ function routesOf(tenant: string): readonly Route[] {
   return [
     ["GET /status", () => `${api}/status`],
     ["GET /stats", () => `${api}/stats`],
+    ["GET /stats uncached", () => `${api}/stats`],
+    ["GET /stats uncached (tenant)", () => `${api}/stats`, tenant],
     ["GET /bans", () => `${api}/bans`],
     ["GET /bans?cursor", (index) => `${api}/bans?cursor=${200_000 + index}`],
     ["GET /bans?scope", (index) => `${api}/bans?scope=tenant:t${1 + (index % 90)}`],
@@ -127,6 +144,15 @@ function routesOf(tenant: string): readonly Route[] {
     ["GET /audit?actor", () => `${api}/audit?actor=admin7`],
     ["GET /policy", () => `${api}/policy`],
     ["GET /metrics", () => "/metrics"],
+    ["GET /approvals", () => `${api}/approvals`],
+    ["page / uncached", () => "/"],
+    ["page /bans", () => "/bans"],
+    ["page /bans?jail", () => "/bans?jail=postfix&level=0"],
+    ["page /unban/matching uncached", () => "/unban/matching?jail=postfix"],
+    ["page /address", (index) => `/address?ip=${address(index)}`],
+    ...["/hosts", "/tenants", "/lists", "/held", "/approvals", "/policy", "/audit", "/tokens", "/self-check"].map(
+      (place): Route => [`page ${place}`, () => place],
+    ),
   ];
 }
 

@@ -7,7 +7,7 @@ import type { Explanation } from "../../desk/desk-views.ts";
 import { addressActions } from "../parts/address-actions.ts";
 import { addressPath, levelBadge, netLink, portsOf, shortNet } from "../parts/ban-cells.ts";
 import { fields, readForm } from "../parts/form.ts";
-import { homeFacts, homeSources } from "../parts/home.ts";
+import { homeCard } from "../parts/home.ts";
 import { type Html, nothing } from "../parts/html.ts";
 import { live } from "../parts/live.ts";
 import { receiptOf } from "../parts/receipt.ts";
@@ -79,7 +79,7 @@ async function show(visit: Visit, text: string): Promise<Page> {
 ${addressActions(visit, net, known)}
 ${receipts.map(receiptOf)}
 <div class="columns"><div>${standing(visit, known)}<section class="card"><h2>Timeline</h2>${timeline(known)}</section>${latest(visit, failures.items)}</div>
-<div>${facts(visit, net, known)}${protection(visit, known)}</div></div>`,
+<div>${facts(visit, net, known)}${homeCard(known.home)}${protection(visit, known)}</div></div>`,
     isWaiting,
   );
   return { title: shortNet(net), content };
@@ -201,10 +201,9 @@ function facts({ nowMs }: Visit, net: string, known: Explanation): Html {
   <dl class="facts">
     <div><dt>Latest ban</dt><dd>${ladderPosition(known, nowMs)}</dd></div>
     <div><dt>The next one</dt><dd><ul class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ul></dd></div>
-    <div><dt>On record</dt><dd>${count(failures)} failures on ${hosts} hosts, ${known.history.length} ended bans</dd></div>
+    <div><dt>On record</dt><dd>${count(failures)} failures on ${hosts} hosts, ${known.history.length} ended ${known.history.length === 1 ? "ban" : "bans"}</dd></div>
     ${around === undefined || formatNet(around) === net ? nothing : html`<div><dt>Network</dt><dd>${netLink(formatNet(around))}</dd></div>`}
-    ${homeFacts(known.home)}
-  </dl>${homeSources(known.home)}</section>`;
+  </dl></section>`;
 }
 
 function protection({ nowMs }: Visit, known: Explanation): Html {

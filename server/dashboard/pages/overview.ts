@@ -2,6 +2,7 @@ import { html } from "hono/html";
 import { Fleet2banError } from "../../../shared/errors.ts";
 import type { BanView, FailureView, FleetStatus, HostView, Principal } from "../../desk/desk.ts";
 import type { StatsView } from "../../desk/desk-views.ts";
+import { answers, attackAnswer, enforcedAnswer, mistakesAnswer } from "../parts/answers.ts";
 import { attacksChart } from "../parts/attacks-chart.ts";
 import { banCells, banColumns, netLink } from "../parts/ban-cells.ts";
 import { type Figure, figures } from "../parts/figure.ts";
@@ -14,9 +15,6 @@ import { may, type Page, type Pages, type Visit } from "../visit.ts";
 
 /** Latest rows of each kind: a glance; the pages behind have the rest. */
 const rowsMax = 8;
-
-/** Beyond this customers ring more often than attackers: the policy wants a look. */
-const falsePositiveRateMax = 0.02;
 
 export function overviewPages(pages: Pages): void {
   pages.get("/", "look", show);
@@ -49,7 +47,7 @@ async function show(visit: Visit): Promise<Page> {
   ]);
   const parts = html`<h1>Overview</h1>
 ${status.degraded.map((sentence) => html`<p class="problem" role="alert">${sentence}</p>`)}
-${headline(status, stats, principal)}
+${headline(status, stats, visit)}
 <div class="columns">
   <section class="card"><h2>Attacks per minute by jail, last hour (UTC)</h2>${attacksChart(stats.attacksPerMinute, visit.nowMs)}</section>
   <section class="card"><h2>Standing bans by level</h2>${levels(status.bans.byLevel)}</section>
@@ -60,32 +58,25 @@ ${latestFailures(visit, failures)}`;
   return { title: "Overview", content: live(visit, parts) };
 }
 
-function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsView, principal: Principal): Html {
-  const { falsePositives, latency, held, approvals } = stats;
+/** Three questions first; then the figures behind them. */
+function headline(status: FleetStatus, stats: StatsView, { principal, nowMs }: Visit): Html {
+  const { hosts, bans, failuresLastHour } = status;
+  return html`${answers([
+    mistakesAnswer(stats.falsePositives),
+    attackAnswer(stats.attacksPerMinute, failuresLastHour, bans.active, nowMs),
+    enforcedAnswer(hosts),
+  ])}${figures(figuresOf(status, stats, principal))}`;
+}
+
+function figuresOf({ bans, failuresLastHour }: FleetStatus, stats: StatsView, principal: Principal): Figure[] {
+  const { latency, held, approvals } = stats;
   const packets = stats.blocked.reduce((sum, each) => sum + each.packets, 0);
-  const rate = falsePositives.bans === 0 ? "–" : `${(falsePositives.rate * 100).toFixed(1)} %`;
-  const all: Figure[] = [
-    {
-      name: "False positives",
-      value: rate,
-      note:
-        falsePositives.bans === 0
-          ? "no bans in 7 days"
-          : `${count(falsePositives.lifted)} of ${count(falsePositives.bans)} bans in 7 days lifted within a day`,
-      mood: falsePositives.rate > falsePositiveRateMax ? "bad" : "plain",
-    },
+  return [
     {
       name: "Standing bans",
       value: count(bans.active),
       note: `${count(failuresLastHour)} failures in the last hour`,
       href: "/bans",
-    },
-    {
-      name: "Hosts connected",
-      value: `${count(hosts.connected)} of ${count(hosts.total)}`,
-      note: `${hosts.lagging} behind, ${hosts.notEnforcing} not enforcing`,
-      href: "/hosts",
-      mood: hosts.connected < hosts.total || hosts.lagging > 0 ? "bad" : "plain",
     },
     {
       name: "Log line to enforced",
@@ -95,21 +86,15 @@ function headline({ hosts, bans, failuresLastHour }: FleetStatus, stats: StatsVi
           ? "no ban reached a host yet"
           : `p99 ${seconds(latency.p99Ms)}, ${count(latency.samples)} bans`,
     },
+    { name: "Packets stopped", value: count(packets), note: "since each host's agent started", href: "/hosts" },
     {
-      name: "Packets stopped",
-      value: count(packets),
-      note: "by the hosts' firewalls, since each agent started",
-      href: "/hosts",
-    },
-    {
-      name: "Held for an admin",
+      name: "Waiting for an admin",
       value: count(held + approvals),
       note: waitingNote(held, approvals),
       mood: held + approvals > 0 ? "bad" : "plain",
       ...(may(principal, "held") ? { href: held === 0 && approvals > 0 ? "/approvals" : "/held" } : {}),
     },
   ];
-  return figures(all);
 }
 
 function waitingNote(held: number, approvals: number): string {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { listAudit } from "../../../server/store/audit.ts";
-import { listBans, standingTag } from "../../../server/store/ban-lists.ts";
+import { countMatching, liftRate, listBans, standingTag } from "../../../server/store/ban-lists.ts";
 import { explainNet } from "../../../server/store/explain.ts";
 import { attacksPerMinute, listFailures } from "../../../server/store/failure-lists.ts";
 import { countFailures, createFailureDays, recentFailures } from "../../../server/store/failures.ts";
@@ -113,7 +113,29 @@ test("no list reads a table row by row, whatever it is filtered by", async () =>
   }
   await explainNet(sql, "192.0.2.1/32", null, nowMs);
   await standingTag(sql, null);
+  for (const tenant of [null, "t7"]) await liftRate(sql, tenant, nowMs - 3_600_000);
+  await countMatching(sql, { reason: "jail postfix", level: 0 });
+  await countMatching(sql, { net: "192.0.2.0/24", upTo: 4000 });
   assert.deepEqual(scans, []);
+});
+
+test("the rate of lifted bans, read from indexes, is what looking at every ban gives", async () => {
+  await using store = await freshStore();
+  await createFailureDays(store, nowMs);
+  await fillFleet(store, { bans: 20_000, hosts: 200, failures: 0, auditEntries: 10, nowMs });
+  const sinceMs = nowMs - 10_000_000;
+  for (const tenant of [null, "t7"]) {
+    const scopes = `scope = 'fleet' or scope = 'tenant:t7' or scope in (select 'host:' || host from hosts where tenant = 't7')`;
+    const [expected] = await store.rows<{ bans: number; lifted: number }>(
+      `select count(*) as bans, count(*) filter (where end_reason <> 'expired' and ended_ms - started_ms <= 86400000) as lifted
+       from bans where started_ms >= $1 and level is not null ${tenant === null ? "" : `and (${scopes})`}`,
+      [sinceMs],
+    );
+    const found = await liftRate(store, tenant, sinceMs);
+    assert.deepEqual(found, expected);
+    assert.ok(found.lifted > 0 && found.bans < 10_000);
+  }
+  assert.deepEqual(await liftRate(store, null, nowMs + 1), { bans: 0, lifted: 0 });
 });
 
 test("the watch itself sees a scan", async () => {

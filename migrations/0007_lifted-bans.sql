@@ -1,0 +1,1 @@
+CREATE INDEX "bans_lifted" ON "bans" USING btree ("id") WHERE end_reason <> 'expired';
