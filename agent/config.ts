@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { parseNet } from "../shared/address.ts";
 import { Fleet2banError } from "../shared/errors.ts";
 import { builtInConfigDir, defaultConfigDir } from "./settings/load-settings.ts";

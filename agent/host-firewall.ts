@@ -9,6 +9,7 @@ import { findManagers } from "./firewall/managers.ts";
 import { SshSessions } from "./firewall/ssh-sessions.ts";
 import { takeOut } from "./firewall/take-out.ts";
 import type { Logger } from "./logger.ts";
+import { monotonicMs } from "./monotonic.ts";
 import { HostProtection } from "./protected.ts";
 
 export type HostFirewallOptions = Readonly<{
@@ -50,7 +51,7 @@ export async function openHostFirewall(config: AgentConfig, options: HostFirewal
   const { backend, reasons } = await detectFirewall(config.firewall, { now, print });
   if (backend.enforcing) opened.use(lockFirewall(log));
   const enforcer = new Enforcer({
-    ...{ backend, verdict: config.verdict, log, upMs: () => performance.now() },
+    ...{ backend, verdict: config.verdict, log, upMs: monotonicMs },
     ...(reach === undefined ? {} : { reach }),
   });
   opened.defer(() => enforcer.close());

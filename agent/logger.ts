@@ -8,7 +8,7 @@ const severity: Readonly<Record<Level, number>> = { debug: 20, info: 30, warn: 4
 export function openLogger(least: Level, write: (line: string) => void = (line) => process.stderr.write(line)): Logger {
   const at = (level: Level) => (fields: object, message: string) => {
     if (severity[level] < severity[least]) return;
-    const time = new Date().toISOString();
+    const time = isoTime(new Date());
     write(`${JSON.stringify({ level: severity[level], time, ...fields, msg: message }, plainError)}\n`);
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
@@ -16,4 +16,12 @@ export function openLogger(least: Level, write: (line: string) => void = (line) 
 
 function plainError(_key: string, value: unknown): unknown {
   return value instanceof Error ? { type: value.name, message: value.message, stack: value.stack } : value;
+}
+
+/** As `toISOString()`, which in V8 reads the host's time zone first: 1 MB that an idle agent has no other use for. */
+function isoTime(at: Date): string {
+  const two = (value: number, digits = 2) => String(value).padStart(digits, "0");
+  const day = `${at.getUTCFullYear()}-${two(at.getUTCMonth() + 1)}-${two(at.getUTCDate())}`;
+  const clock = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}:${two(at.getUTCSeconds())}`;
+  return `${day}T${clock}.${two(at.getUTCMilliseconds(), 3)}Z`;
 }

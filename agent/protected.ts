@@ -3,6 +3,7 @@ import type { AgentConfig } from "./config.ts";
 import type { NeverNet } from "./firewall/protect.ts";
 import { readSelf } from "./firewall/self-addresses.ts";
 import type { SshSessions } from "./firewall/ssh-sessions.ts";
+import { monotonicMs } from "./monotonic.ts";
 import { addressesOf } from "./watch/host-names.ts";
 
 /** Everything this host must not cut itself off from, to be read anew every minute: addresses and sessions change. */
@@ -27,7 +28,7 @@ export class HostProtection {
     ];
     const [own, peers, found] = await Promise.all([
       readSelf(),
-      this.#sessions.read(performance.now()),
+      this.#sessions.read(monotonicMs()),
       Promise.all(places.map(({ host, why }) => this.#find(host, why, mayAsk))),
     ]);
     const listed = this.#config.never.map((net) => ({ net, why: "never list" }));

@@ -1,6 +1,7 @@
 // `npm run build`: what is installed on servers, in dist/. Bundles instead of thousands of modules: a fraction of the
 // memory and of the start. What is read at run time lies beside them. `npm run build -- agent` builds one program.
 import { cpSync, rmSync, writeFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -30,22 +31,47 @@ const options = {
   logLevel: "warning",
 };
 
+/** What an idle agent does not need is loaded by the first call of one of its functions: TLS alone costs 7 MB. */
+const loadedWhenCalled = new Set(["tls", "zlib", "dns", "dns/promises", "v8"]);
+/** What is no function there, as the agent and its NATS client use it. */
+const otherExports = {
+  tls: "export const TLSSocket = { [Symbol.hasInstance]: (socket) => socket?.encrypted === true };",
+};
+
 /**
- * TLS costs 7 MB from the moment it is loaded, so an agent loads it with the first encrypted line. What the agent and
- * its NATS client take from it is named here; esbuild refuses imports of anything else.
+ * Node's own modules, each export on its own. An `import` of the whole module reads every export, and some of those
+ * load more when they are read: `fs` loads readline and `util` worker_threads, 3 MB in all.
  */
-const tlsWhenNeeded = {
-  name: "tls-when-needed",
+const builtins = {
+  name: "builtins",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?tls$/ }, () => ({ path: "tls", namespace: "when-needed" }));
-    onLoad({ filter: /.*/, namespace: "when-needed" }, () => ({
-      contents: `
-        const tls = () => process.getBuiltinModule("node:tls");
-        export const connect = (...given) => tls().connect(...given);
-        export const checkServerIdentity = (...given) => tls().checkServerIdentity(...given);
-        export const setDefaultCACertificates = (...given) => tls().setDefaultCACertificates(...given);
-        export const TLSSocket = { [Symbol.hasInstance]: (socket) => socket?.encrypted === true };`,
+    onResolve({ filter: /^(node:)?[a-z_/]+$/ }, ({ path, kind }) => {
+      if (!isBuiltin(path)) return undefined;
+      const name = path.replace(/^node:/, "");
+      const whole = kind === "require-call" && !loadedWhenCalled.has(name);
+      return { path: name, namespace: whole ? "builtin-whole" : "builtin", sideEffects: false };
+    });
+    onLoad({ filter: /.*/, namespace: "builtin-whole" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule("node:${path}");`,
     }));
+    onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => {
+      const module = process.getBuiltinModule(`node:${path}`);
+      const names = Object.keys(module).filter((name) => name !== "default");
+      if (!loadedWhenCalled.has(path)) {
+        const rows = names.map((name) => `export const ${name} = /* @__PURE__ */ exported("${name}");`);
+        return {
+          contents: `const exported = (name) => process.getBuiltinModule("node:${path}")[name];\n${rows.join("\n")}`,
+        };
+      }
+      const functions = names.filter((name) => typeof module[name] === "function" && /^[a-z]/.test(name));
+      const rows = functions.map((name) => `export const ${name} = (...given) => module().${name}(...given);`);
+      const lines = [
+        `const module = () => process.getBuiltinModule("node:${path}");`,
+        ...rows,
+        otherExports[path] ?? "",
+      ];
+      return { contents: lines.join("\n") };
+    });
   },
 };
 
@@ -66,7 +92,11 @@ async function buildAgent() {
     outdir: out("agent"),
     // Each command loads its own part only: what reads configurations is no burden to an agent that runs for months.
     splitting: true,
-    plugins: [tlsWhenNeeded],
+    plugins: [builtins],
+    // Nothing is left to `require`.
+    banner: {},
+    // One module of the NATS client asks for random digits there and has its own; the first look at it loads WebCrypto.
+    define: { "globalThis.crypto": "globalThis.noCrypto" },
   });
   writeLicences(out("agent"), Object.keys(metafile.inputs));
   copy("agent/settings/built-in", out("agent/built-in"));

@@ -20,7 +20,8 @@ const roundsMax = 25;
  * What is pasted into a command as it is; every other value reaches the shell as a variable. Letters and digits of any
  * script and signs that mean nothing to a shell: so a list of what is harmless, where fail2ban lists what is harmful.
  */
-const harmless = /^[\p{L}\p{N}_ .:/@%+,=!-]*$/u;
+const harmlessAscii = /^[0-9A-Za-z_ .:/@%+,=!-]*$/;
+const harmlessEverywhere = "^[\\p{L}\\p{N}_ .:/@%+,=!-]*$";
 /** The kernel takes at most 128 KiB in one variable, and a character may need four bytes. */
 const valueLengthMax = 30_000;
 
@@ -58,7 +59,7 @@ export function fillDynamicTags(
 ): ShellCommand {
   const variables: Record<string, string> = {};
   const paste = (name: string, value: string) => {
-    if (harmless.test(value)) return value;
+    if (isHarmless(value)) return value;
     const variable = `f2bV_${name.replace(/\W/g, "_")}`;
     // The end of a program's variable is a zero byte.
     variables[variable] = value.slice(-valueLengthMax).replaceAll("\0", "");
@@ -84,4 +85,9 @@ export function mentions(text: string, name: string): boolean {
 function groupOf(name: string): string {
   if (name === "ID") return "fid";
   return name === "PORT" ? "fport" : name.toLowerCase();
+}
+
+function isHarmless(value: string): boolean {
+  // The second one is built when it is needed: V8 loads Unicode's tables with the first pattern that names a property.
+  return harmlessAscii.test(value) || new RegExp(harmlessEverywhere, "u").test(value);
 }

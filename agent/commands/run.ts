@@ -9,9 +9,6 @@ import { startingHints } from "./next-steps.ts";
 /** Ended by force if closing takes longer: systemd, and whoever waits for a reboot, count on it. */
 const closeTimeoutMs = 9000;
 
-/** When everything has been read, compiled and connected; what that took is garbage by then. */
-const settledAfterMs = 10_000;
-
 export const command: AgentCommand = {
   help: {
     usage: "fleet2ban-agent run [options]",
@@ -34,16 +31,9 @@ export const command: AgentCommand = {
     {
       await using _agent = await run(config, settings, { now: Date.now, log });
       for (const hint of startingHints(config, settings)) log.warn({ event: "hint" }, hint);
-      setTimeout(giveBackMemory, settledAfterMs).unref();
       if (!stop.signal.aborted) await once(stop.signal, "abort");
     }
     log.info({ event: "stopped" }, "stopped; the bans stay in force");
     return exitCodes.ok;
   },
 };
-
-/** V8 keeps what starting took until it needs to collect, which an idle agent never does: 3 MB, for months. */
-function giveBackMemory(): void {
-  // There only with --expose-gc, as the systemd unit has it.
-  globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
-}

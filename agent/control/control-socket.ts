@@ -1,4 +1,4 @@
-import { chmod, rm } from "node:fs/promises";
+import { chmodSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 
@@ -25,7 +25,7 @@ export async function listenControl(
   path: string,
   answer: (request: ControlRequest) => Promise<unknown>,
 ): Promise<AsyncDisposable> {
-  await rm(path, { force: true });
+  rmSync(path, { force: true });
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
@@ -50,7 +50,7 @@ export async function listenControl(
       { cause },
     );
   });
-  await chmod(path, 0o600);
+  chmodSync(path, 0o600);
   return {
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();

@@ -43,7 +43,7 @@ const yearsAhead = 3;
 /** @throws Fleet2banError `invalid` for a pattern or zone that cannot be read */
 export function createDateDetector(settings: DateSettings): DateDetector {
   const zone = settings.timezone === null ? null : parseLogTimezone(settings.timezone);
-  const latestYear = settings.latestYear ?? new Date().getFullYear() + yearsAhead;
+  const latestYear = settings.latestYear ?? new Date().getUTCFullYear() + yearsAhead;
   const templates = readTemplates(settings, latestYear);
   const fastForms = new Map<string, FastForm>([
     [fastPatterns.syslog, syslogForm(zone)],

@@ -163,5 +163,7 @@ function charAt(line: string, index: number): string {
 }
 
 function isAlphanumeric(character: string): boolean {
+  if (character <= "\x7f") return /[0-9A-Za-z]/.test(character);
+  // Built when it is needed: V8 loads Unicode's tables with the first pattern that names a property.
   return /[\p{L}\p{N}]/u.test(character);
 }

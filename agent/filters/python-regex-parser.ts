@@ -168,7 +168,7 @@ class Parser {
   }
 
   #groupName(name: string, position: number): string {
-    if (!/^[\p{L}_][\p{L}\p{N}_]*$/u.test(name)) this.#scanner.fail(`the group name "${name}"`, position);
+    if (!isName(name)) this.#scanner.fail(`the group name "${name}"`, position);
     if (this.#names.has(name)) this.#scanner.fail(`a second group named "${name}"`, position);
     return name;
   }
@@ -251,4 +251,9 @@ class Parser {
     if (least > most) scanner.fail("a repeat whose least is more than its most", start);
     return { least, most };
   }
+}
+
+function isName(text: string): boolean {
+  // The second one is built when it is needed: V8 loads Unicode's tables with the first pattern that names a property.
+  return /^[A-Za-z_]\w*$/.test(text) || /^[\p{L}_][\p{L}\p{N}_]*$/u.test(text);
 }

@@ -22,7 +22,7 @@ export type DetectOptions = Readonly<{
   /** Where the observing backend prints. */
   print: (text: string) => void;
   run?: RunCommand;
-  find?: (program: string) => Promise<string | undefined>;
+  find?: (program: string) => string | undefined;
 }>;
 
 type Attempt = Readonly<{ backend: FirewallBackend } | { problem: string }>;
@@ -51,7 +51,7 @@ export async function detectFirewall(choice: FirewallChoice, options: DetectOpti
 
 const attempts: Readonly<Record<Exclude<FirewallChoice, "auto">, (options: DetectOptions) => Promise<Attempt>>> = {
   nftables: async ({ now, run = commandRunner(), find = findProgram }) => {
-    const nft = await find("nft");
+    const nft = find("nft");
     if (nft === undefined) return { problem: "the program nft is not installed; apt-get install nftables" };
     // Checked under another name, because a table of ours made by another version need not fit.
     const script = tableScript({ verdict: "drop", allow: [] }, baseSets).replaceAll(tableName, `${tableName}_check`);
@@ -59,9 +59,7 @@ const attempts: Readonly<Record<Exclude<FirewallChoice, "auto">, (options: Detec
     return result.code === 0 ? { backend: nftablesBackend(run, nft, now) } : { problem: explain(firstLine(result)) };
   },
   ipset: async ({ now, run = commandRunner(), find = findProgram }) => {
-    const [ipset, iptables, ip6tables] = await Promise.all(
-      ["ipset", "iptables", "ip6tables"].map((name) => find(name)),
-    );
+    const [ipset, iptables, ip6tables] = ["ipset", "iptables", "ip6tables"].map((name) => find(name));
     if (ipset === undefined || iptables === undefined || ip6tables === undefined) {
       return { problem: "ipset or iptables is not installed; apt-get install ipset iptables" };
     }
@@ -75,18 +73,18 @@ const attempts: Readonly<Record<Exclude<FirewallChoice, "auto">, (options: Detec
     return { backend: ipsetBackend(run, { ipset, iptables, ip6tables }, now) };
   },
   firewalld: async ({ now, run = commandRunner(), find = findProgram }) => {
-    const program = await find("firewall-cmd");
+    const program = find("firewall-cmd");
     if (program === undefined) return { problem: "the program firewall-cmd is not installed" };
     const result = await run([program, "--state"]);
     if (result.code !== 0) return { problem: `firewalld does not run (${firstLine(result)})` };
-    return { backend: firewalldBackend(run, program, now, await find("conntrack")) };
+    return { backend: firewalldBackend(run, program, now, find("conntrack")) };
   },
   ufw: async ({ now, run = commandRunner(), find = findProgram }) => {
-    const program = await find("ufw");
+    const program = find("ufw");
     if (program === undefined) return { problem: "the program ufw is not installed" };
     const result = await run([program, "status"]);
     if (!/^Status: active/m.test(result.stdout)) return { problem: `ufw is not active (${firstLine(result)})` };
-    return { backend: ufwBackend(run, program, now, await find("conntrack")) };
+    return { backend: ufwBackend(run, program, now, find("conntrack")) };
   },
   observe: async ({ now, print }) => ({ backend: observingBackend(print, now) }),
 };

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatShort, parseNet } from "../../shared/address.ts";
@@ -29,19 +29,19 @@ export function firewalldBackend(
   };
   /** Entries go through a file, because firewall-cmd takes half a second per call. */
   const edit = async (verb: "add" | "remove", entries: readonly string[]): Promise<readonly string[]> => {
-    const folder = await mkdtemp(join(tmpdir(), "fleet2ban-"));
+    const folder = mkdtempSync(join(tmpdir(), "fleet2ban-"));
     const refused: string[] = [];
     try {
       for (const { set, inet } of families) {
         const own = entries.filter((entry) => entry.includes(":") === (inet === "inet6"));
         if (own.length === 0) continue;
         const file = join(folder, set);
-        await writeFile(file, `${own.join("\n")}\n`, { mode: 0o600 });
+        writeFileSync(file, `${own.join("\n")}\n`, { mode: 0o600 });
         const result = await run([program, `--ipset=${set}`, `--${verb}-entries-from-file=${file}`]);
         if (result.code !== 0) refused.push(...own);
       }
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     }
     return refused;
   };

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { access, constants } from "node:fs/promises";
+import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 export type CommandResult = Readonly<{
@@ -55,17 +55,17 @@ export function commandRunner(prefix: readonly string[] = []): RunCommand {
 }
 
 /** Where a system tool is: services often run with a PATH without the sbin folders. Undefined when it is nowhere. */
-export async function findProgram(name: string, path: string = process.env.PATH ?? ""): Promise<string | undefined> {
+export function findProgram(name: string, path: string = process.env.PATH ?? ""): string | undefined {
   for (const folder of ["/usr/sbin", "/sbin", "/usr/local/sbin", ...path.split(delimiter)]) {
     const file = join(folder, name);
-    if (folder !== "" && (await canExecute(file))) return file;
+    if (folder !== "" && canExecute(file)) return file;
   }
   return undefined;
 }
 
-async function canExecute(file: string): Promise<boolean> {
+function canExecute(file: string): boolean {
   try {
-    await access(file, constants.X_OK);
+    accessSync(file, constants.X_OK);
     return true;
   } catch {
     return false;

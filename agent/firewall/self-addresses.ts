@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { formatAddress, type Net, parseAddress } from "../../shared/address.ts";
 import type { NeverNet } from "./protect.ts";
@@ -22,10 +22,14 @@ const addressesMax = 1024;
  * few minutes by the caller, since addresses change.
  */
 export async function readSelf(files: SelfFiles = systemFiles): Promise<readonly NeverNet[]> {
-  const text = async (file: string) => (await readText(file)) ?? "";
-  const [route4, route6, resolver, chrony, timesyncd] = await Promise.all(
-    [files.route4, files.route6, files.resolver, files.chrony, files.timesyncd].map(text),
-  );
+  const text = (file: string) => readText(file) ?? "";
+  const [route4, route6, resolver, chrony, timesyncd] = [
+    files.route4,
+    files.route6,
+    files.resolver,
+    files.chrony,
+    files.timesyncd,
+  ].map(text);
   const found: readonly (readonly [string, readonly Net[]])[] = [
     ["own address", ownAddresses()],
     ["gateway", [...parseRoutes4(route4 ?? ""), ...parseRoutes6(route6 ?? "")]],
@@ -41,9 +45,10 @@ function ownAddresses(): readonly Net[] {
     .flatMap(({ address }) => parseAddress(address.split("%")[0] ?? "") ?? []);
 }
 
-export async function readText(file: string): Promise<string | undefined> {
+export function readText(file: string): string | undefined {
   try {
-    return await readFile(file, "utf8");
+    // Not in the background: that costs 64 kB of garbage for each of the kernel's small files, every minute.
+    return readFileSync(file, "utf8");
   } catch {
     // Without IPv6, without chrony: nothing to protect there.
     return undefined;
@@ -86,8 +91,8 @@ export function readKernelHex(hex: string): readonly Net[] {
 }
 
 function readPlainHex(hex: string): readonly Net[] {
-  if (/^[0-9a-f]{8}$/i.test(hex)) return nonZero({ family: 4, value: Number.parseInt(hex, 16), prefix: 32 });
-  if (!/^[0-9a-f]{32}$/i.test(hex)) return [];
+  if (/^[0-9a-fA-F]{8}$/.test(hex)) return nonZero({ family: 4, value: Number.parseInt(hex, 16), prefix: 32 });
+  if (!/^[0-9a-fA-F]{32}$/.test(hex)) return [];
   const mapped = hex.slice(0, 24).toLowerCase() === "00000000000000000000ffff";
   if (mapped) return readPlainHex(hex.slice(24));
   return nonZero({ family: 6, value: BigInt(`0x${hex}`), prefix: 128 });

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { readText } from "./self-addresses.ts";
 
@@ -24,9 +24,10 @@ const defaults = { port: 22, graceMs: 120_000 } as const;
 /** Reads sshd_config and what Debian includes from sshd_config.d; what cannot be read counts as not set. */
 export async function readSshdSettings(file: string = configFile): Promise<SshdSettings> {
   const folder = `${file}.d`;
-  const names = await readdir(folder).catch(() => []);
-  const included = names.filter((name) => name.endsWith(".conf")).toSorted();
-  const texts = await Promise.all([...included.map((name) => join(folder, name)), file].map(readText));
+  const included = namesIn(folder)
+    .filter((name) => name.endsWith(".conf"))
+    .toSorted();
+  const texts = [...included.map((name) => join(folder, name)), file].map(readText);
   return parseSshdSettings(texts.map((text) => text ?? ""));
 }
 
@@ -60,4 +61,12 @@ function readSpan(text: string): number | null | undefined {
   const parts = [...text.matchAll(/(\d+)([smhdw]?)/gi)];
   const ms = parts.reduce((sum, [, digits, unit = ""]) => sum + Number(digits) * (unitMs[unit.toLowerCase()] ?? 0), 0);
   return ms === 0 ? null : ms;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }

@@ -10,7 +10,7 @@ export type TakeOutOptions = Readonly<{
   /** The firewall that is in use stays as it is. */
   except?: string;
   run?: RunCommand;
-  find?: (program: string) => Promise<string | undefined>;
+  find?: (program: string) => string | undefined;
 }>;
 
 /**
@@ -23,9 +23,8 @@ export type TakeOutOptions = Readonly<{
 export async function takeOut(options: TakeOutOptions): Promise<string[]> {
   const { now, except, run = commandRunner(), find = findProgram } = options;
   const says = async (command: readonly string[], ours: RegExp) => ours.test((await run(command)).stdout);
-  const [nft, ipset, iptables, ip6tables, firewalld, ufw] = await Promise.all(
-    ["nft", "ipset", "iptables", "ip6tables", "firewall-cmd", "ufw"].map((program) => find(program)),
-  );
+  const programs = ["nft", "ipset", "iptables", "ip6tables", "firewall-cmd", "ufw"];
+  const [nft, ipset, iptables, ip6tables, firewalld, ufw] = programs.map((program) => find(program));
   const removed: string[] = [];
   if (
     except !== "nftables" &&

@@ -11,7 +11,7 @@ import { canaryBanId, type Order, type Scope } from "../../shared/order.ts";
 import { decodeOrderFrame, type ReceivedFrame } from "../../shared/order-frame.ts";
 import type { Standing } from "../../shared/order-set.ts";
 import type { UpVerb } from "../../shared/subjects.ts";
-
+import { monotonicMs } from "../monotonic.ts";
 import { ObserveMode, type ObserveStore } from "./observe-mode.ts";
 import { RefusedOrders, type RefusedOrdersParts } from "./refused-orders.ts";
 import { ScopeState } from "./scope-state.ts";
@@ -258,10 +258,10 @@ export class OrderReceiver implements Disposable {
   #report(delayMs: number): void {
     clearTimeout(this.#reportTimer);
     if (this.#closed) return;
-    const pauseMs = this.#lastReportMs + reportPauseMs - performance.now();
+    const pauseMs = this.#lastReportMs + reportPauseMs - monotonicMs();
     this.#reportTimer = setTimeout(
       () => {
-        this.#lastReportMs = performance.now();
+        this.#lastReportMs = monotonicMs();
         this.#sendReport();
         this.#report(reportIntervalMs * (0.75 + this.#parts.random() / 2));
       },

@@ -9,6 +9,7 @@ import {
 } from "../../shared/failure-batch.ts";
 import type { BatchAck } from "../../shared/fleet-messages.ts";
 import type { Logger } from "../logger.ts";
+import { monotonicMs } from "../monotonic.ts";
 import { type Parcel, PendingFailures, type PositionsBySource } from "./pending-failures.ts";
 
 /** A batch that must survive a restart unchanged. */
@@ -152,12 +153,12 @@ export class Outbox implements Disposable {
 
   #pauseMs(): number {
     const wantedMs = Math.min(Math.max(this.#parts.spreadMs() * pausePerSpread, pauseMs.least), pauseMs.most);
-    return Math.max(0, this.#lastSentMs + wantedMs - performance.now());
+    return Math.max(0, this.#lastSentMs + wantedMs - monotonicMs());
   }
 
   /** Leaves an earlier deadline alone; shortens a later one. */
   #schedule(delayMs: number): void {
-    const dueMs = performance.now() + delayMs;
+    const dueMs = monotonicMs() + delayMs;
     if (this.#timer !== undefined && this.#dueMs <= dueMs) return;
     this.#restart(delayMs);
   }
@@ -165,7 +166,7 @@ export class Outbox implements Disposable {
   #restart(delayMs: number): void {
     this.#stopTimer();
     if (this.#closed) return;
-    this.#dueMs = performance.now() + delayMs;
+    this.#dueMs = monotonicMs() + delayMs;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#flush();
@@ -182,7 +183,7 @@ export class Outbox implements Disposable {
     if (this.#inFlight === undefined) return;
     // Cut off: `connected` sends it.
     if (!this.#parts.send(this.#inFlight.payload)) return;
-    this.#lastSentMs = performance.now();
+    this.#lastSentMs = monotonicMs();
     const waitMs = this.#againMs * (1 + this.#parts.random());
     this.#againMs = Math.min(this.#againMs * 2, againMs.longest);
     this.#restart(waitMs + this.#parts.spreadMs());

@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { BanHistory } from "./ban-history.ts";
 import { netOf } from "./ban-registry.ts";

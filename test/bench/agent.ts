@@ -32,7 +32,7 @@ const nodeFlags = /^ExecStart=\S+\/node (.*?) \S+\.mjs/m.exec(unit)?.[1]?.split(
 const jails = ["sshd", "postfix", "dovecot", "nginx-http-auth", "recidive"];
 /** Idle: nothing of note has changed for so long. */
 const settleMs = 5000;
-/** Ten seconds after its start the agent gives back what starting took. */
+/** In its first ten quiet seconds the agent gives back what starting took (agent/footprint.ts). */
 const startedMs = 11_000;
 
 try {

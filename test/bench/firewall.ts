@@ -59,7 +59,7 @@ async function measure(
   addAddress: (address: string) => void,
 ) {
   const peak = { rssKb: 0, watching: true };
-  const backend = nftablesBackend(watchMemory(host.run, peak), (await findProgram("nft")) ?? "nft", Date.now);
+  const backend = nftablesBackend(watchMemory(host.run, peak), findProgram("nft") ?? "nft", Date.now);
   const wanted = new Map<string, Element>();
   const setup = () => ({ verdict: "drop" as const, allow: [] });
   const queue = new FirewallQueue({ backend, setup, wanted: () => wanted.values() });

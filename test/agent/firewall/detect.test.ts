@@ -10,7 +10,7 @@ function machine(programs: readonly string[], broken: Readonly<Record<string, st
   return {
     now: () => 0,
     print: () => undefined,
-    find: async (program: string) => (programs.includes(program) ? program : undefined),
+    find: (program: string) => (programs.includes(program) ? program : undefined),
     run: async ([program = ""]: readonly string[]) =>
       broken[program] === undefined ? ok : { code: 1, stdout: "", stderr: broken[program] },
   };

@@ -25,7 +25,7 @@ test("uninstalling takes ours out of every firewall it was ever in, and nothing 
   await run(["ipset", "create", "other", "hash:ip"]);
   await run(["iptables", "-t", "raw", "-A", "PREROUTING", "-s", "198.51.100.9", "-j", "ACCEPT"]);
 
-  const find = async (program: string) => (programs.includes(program) ? program : undefined);
+  const find = (program: string) => (programs.includes(program) ? program : undefined);
   assert.deepEqual(await takeOut({ now, run, find }), ["nftables", "ipset"]);
 
   const { stdout: tables } = await run(["nft", "list", "ruleset"]);
