@@ -13,8 +13,8 @@ import { holesOf } from "./embedded/nats-program.ts";
 import { startNatsServer } from "./embedded/nats-server.ts";
 import type { Events } from "./events.ts";
 import type { Conduct } from "./hosts/conduct.ts";
-import { Connections } from "./hosts/connections.ts";
 import type { HostDirectory } from "./hosts/host-directory.ts";
+import { watchPresence } from "./hosts/watch-presence.ts";
 
 export type BusSide = Readonly<{
   bus: Bus;
@@ -55,7 +55,9 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
   // The server must know the account before anybody of it can connect.
   await system.push();
   const bus = opened.use(await openBus(address, keys, events.log, admitting(parts, opened)));
-  watchPresence(system, parts, opened);
+  const presence = watchPresence(system, parts);
+  const cloneCheck = setInterval(presence.check, cloneCheckMs);
+  opened.defer(() => clearInterval(cloneCheck));
   const urls = publicUrls(config, url, tls);
   const publicAddress = { url: urls[0] ?? url, urls, ca: tls.ca };
   const line = openLine(config, tls);
@@ -83,29 +85,6 @@ function admitting({ conduct, now }: BusSideParts, opened: AsyncDisposableStack)
     if (!admitted) conduct.note(host, "flood");
     return admitted;
   };
-}
-
-/** Follows who is connected, and what the server ends connections for. */
-function watchPresence(system: System, { directory, conduct, now }: BusSideParts, opened: AsyncDisposableStack): void {
-  const connections = new Connections();
-  system.onPresence((presence) => {
-    const host = directory.hostOfKey(presence.publicKey);
-    const connected = connections.take(presence, now());
-    if (host === undefined) return;
-    directory.setConnected(host.host, connected);
-    if (/payload/i.test(presence.reason)) conduct.note(host.host, "oversized_payload");
-  });
-  system.onCut(() => {
-    connections.forget();
-    directory.forgetConnections();
-  });
-  const timer = setInterval(() => {
-    for (const publicKey of connections.cloned(now())) {
-      const host = directory.hostOfKey(publicKey);
-      if (host !== undefined) conduct.note(host.host, "cloned_key");
-    }
-  }, cloneCheckMs);
-  opened.defer(() => clearInterval(timer));
 }
 
 async function startManaged(

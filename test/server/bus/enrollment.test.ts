@@ -178,14 +178,18 @@ test("renewed credentials come to the host they are for, and not to whoever asks
   }
 });
 
-test("a revoked host is cut off, stays out, and others notice nothing", async () => {
+test("a revoked host is cut off within a second, stays out, and others notice nothing", async () => {
   const evil = await enroll(newToken(), "evil", Date.now());
   const good = await enroll(newToken(), "good", Date.now());
   const evilConnection = await connectUser(nats, evil.jwt, evil.seed);
   const goodConnection = await connectUser(nats, good.jwt, good.seed);
   try {
-    await enrollment.revoke(store.hosts.get("evil")?.publicKey ?? "");
-    await until(() => evilConnection.isClosed(), "evil is cut off");
+    const startedMs = performance.now();
+    const revoked = enrollment.revoke(store.hosts.get("evil")?.publicKey ?? "");
+    await until(() => evilConnection.isClosed(), "evil is cut off", 1_000);
+    // What a busy machine adds is in it: alone it takes 20 ms.
+    assert.ok(performance.now() - startedMs <= 1_000);
+    await revoked;
     assert.match(String(await evilConnection.closed()), /Revoked/);
     await assert.rejects(connectUser(nats, evil.jwt, evil.seed), /Authorization|Revoked/i);
     await goodConnection.flush();
