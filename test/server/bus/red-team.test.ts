@@ -118,7 +118,11 @@ test("fifty hosts that stop reading are cut off, cost little memory, and others 
   }
   await using healthy = await connectAgent(nats, "healthy");
   let heard = 0;
-  healthy.connection.subscribe(subjects.fleetOrders, { callback: () => void (heard += 1) });
+  healthy.connection.subscribe(subjects.fleetOrders, {
+    callback: () => {
+      heard += 1;
+    },
+  });
   await healthy.connection.flush();
   const frame = randomBytes(128 * 1024);
   const frames = 96;
@@ -158,7 +162,9 @@ test("a host that asks for snapshots in a loop is turned away after 16 MiB, and 
   await using greedy = await connectAgent(nats, "greedy", "t1");
   let bytes = 0;
   greedy.connection.subscribe(subjects.down("greedy", "sync"), {
-    callback: (_, message) => void (bytes += message.data.length),
+    callback: (_, message) => {
+      bytes += message.data.length;
+    },
   });
   const ask = JSON.stringify({ v: 1, parts: 8, positions: [{ scope: "fleet", epoch: 0, revision: 0 }] });
   const modest = new FleetAgent(nats, "modest", "t1");

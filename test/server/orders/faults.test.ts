@@ -174,7 +174,8 @@ test(`messages lost, doubled and swapped, lines cut, bus killed, coordinator rep
   const publish = (count: number): void => {
     for (let done = 0; done < count; done += 1) {
       const lifts = bans > 10 && random() < 0.4;
-      const id = lifts ? 1 + Math.floor(random() * bans) : (bans += 1);
+      if (!lifts) bans += 1;
+      const id = lifts ? 1 + Math.floor(random() * bans) : bans;
       const net = `2001:db8:${id.toString(16)}::/64`;
       const order: Order = lifts
         ? { kind: "unban", id, net, reason: "admin" }
