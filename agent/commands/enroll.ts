@@ -32,7 +32,10 @@ export const command: AgentCommand = {
     saveCredentials(file, credentials);
     const { host, tenant } = credentials;
     if (line.on("json")) printJson({ host, tenant, credentials: file });
-    else process.stdout.write(`enrolled as ${tenant}/${host}; credentials in ${file}\n${nextSteps(again)}`);
+    else
+      process.stdout.write(
+        `enrolled as ${tenant}/${host}; credentials in ${file}\n${nextSteps(again, line.text("config"))}`,
+      );
     return exitCodes.ok;
   },
 };

@@ -23,9 +23,18 @@ export function startingHints(config: AgentConfig, settings: Settings): string[]
   return hints;
 }
 
-/** Sentences for a person who has just enrolled this host: what is still to be typed. */
-export function nextSteps(again: boolean): string {
-  if (!existsSync(unitFile)) return "next: `npm run -s agent -- check`, then `npm run -s agent -- run`\n";
+/**
+ * Sentences for a person who has just enrolled this host: what is still to be typed.
+ *
+ * @param configFile  when not the usual one, which is the service's
+ */
+export function nextSteps(again: boolean, configFile: string | undefined): string {
+  const isInstalled = existsSync(unitFile);
+  if (!isInstalled || configFile !== undefined) {
+    const program = isInstalled ? "fleet2ban-agent" : "npm run -s agent --";
+    const option = configFile === undefined ? "" : ` --config ${configFile}`;
+    return `next: \`${program} check${option}\`, then \`${program} run${option}\`\n`;
+  }
   if (again) return "next: `systemctl restart fleet2ban-agent`\n";
   const start = "systemctl enable --now fleet2ban-agent";
   if (!fail2banRuns()) return `next: \`fleet2ban-agent check\`, then \`${start}\`\n`;

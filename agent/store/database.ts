@@ -137,7 +137,8 @@ function asUnavailable(stateDir: string, cause: unknown): Fleet2banError {
   if (cause instanceof Fleet2banError) return cause;
   return new Fleet2banError(
     "unavailable",
-    `state directory ${stateDir}: ${messageOf(cause)}; it must be writable and on a disk with free space`,
+    `state directory ${stateDir}: ${messageOf(cause)}; it must be writable and on a disk with free space; ` +
+      "run as root, or name another one as stateDir in agent.yaml",
     { cause },
   );
 }

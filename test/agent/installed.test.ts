@@ -77,7 +77,11 @@ test("the installed agent joins a fleet over an encrypted line", { timeout: 120_
   );
   const enrolled = await runProgram(main, ["enroll", token, "--config", joined]);
   assert.equal(enrolled.code, 0, enrolled.stderr);
-  assert.match(enrolled.stdout, /^enrolled as default\/web-1; .*\nnext: /, "it does not say what to do next");
+  assert.match(
+    enrolled.stdout,
+    /^enrolled as default\/web-1; .*\nnext: .* run --config .*joined\.yaml`/,
+    "it does not say what to do next",
+  );
   await using agent = startProgram(main, ["run", "--config", joined]);
   const inStep = async () => {
     if (agent.ending() !== undefined) throw new Error(agent.stderr());
