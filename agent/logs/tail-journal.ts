@@ -40,7 +40,7 @@ export type JournalOptions = Readonly<{
   log: Logger;
   nowMs: () => number;
   /** `journalctl` with the options that name the journal. */
-  command?: readonly string[];
+  command: readonly string[];
   restartMs?: Readonly<{ first: number; longest: number }>;
 }>;
 
@@ -56,8 +56,6 @@ export type JournalTail = AsyncDisposable &
 
 export type JournalCounts = { entries: number; badEntries: number; restarts: number };
 
-/** System messages only, as fail2ban's default `journalflags`. */
-const commandDefault = ["journalctl", "--system"];
 const restartMsDefault = { first: 1000, longest: 60_000 };
 /** Of what the reader says when it ends; it goes into one sentence. */
 const complaintLengthMax = 300;
@@ -140,7 +138,7 @@ class Tail {
 
   /** @returns what the reader said on its way out */
   async #readOnce(): Promise<string> {
-    const [command = "", ...options] = this.#options.command ?? commandDefault;
+    const [command = "", ...options] = this.#options.command;
     const child = spawn(command, [...options, ...this.#arguments()], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, LC_ALL: "C" },

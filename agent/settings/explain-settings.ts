@@ -1,5 +1,5 @@
 import { formatDurationMs } from "../../shared/durations.ts";
-import type { ActionSettings, JailSettings, Settings } from "./jail-settings.ts";
+import type { ActionSettings, JailSettings, JournalPlace, Settings } from "./jail-settings.ts";
 
 /** What `agent check` tells people: every jail with where it looks, when it bans and what is doubtful. */
 export function explainSettings(settings: Settings): string {
@@ -31,8 +31,15 @@ function explainJail(jail: JailSettings): string {
 function explainSource(jail: JailSettings): string[] {
   if (jail.source === "file")
     return jail.logPaths.map(({ glob, start }) => (start === "tail" ? `${glob} (tail)` : glob));
-  if (jail.journalMatches.length === 0) return ["the whole journal"];
-  return jail.journalMatches.map((terms) => `journal ${terms.join(" ")}`);
+  const place = jail.journal === null ? "" : explainJournal(jail.journal);
+  if (jail.journalMatches.length === 0) return [`the whole journal${place}`];
+  return jail.journalMatches.map((terms) => `journal ${terms.join(" ")}${place}`);
+}
+
+function explainJournal({ directory, files, namespace }: JournalPlace): string {
+  if (namespace !== null) return ` in the namespace ${namespace}`;
+  const where = directory ?? files.join(" ");
+  return where === "" ? "" : ` in ${where}`;
 }
 
 function explainBanTime(jail: JailSettings): string {

@@ -19,6 +19,8 @@ export type JailSettings = Readonly<{
   logPaths: readonly LogPath[];
   /** Lines of `FIELD=value` terms, ANDed within a line, ORed between lines. */
   journalMatches: readonly (readonly string[])[];
+  /** null when files are read. */
+  journal: JournalPlace | null;
   logEncoding: string;
   logTimezone: string | null;
   maxRetry: number;
@@ -36,6 +38,18 @@ export type JailSettings = Readonly<{
   /** What stops the banned: our own firewall for stock ban actions, commands for the rest. */
   actions: readonly ActionSettings[];
   warnings: readonly string[];
+}>;
+
+/** Which of the machine's journals; at most one of directory, files and namespace is given. */
+export type JournalPlace = Readonly<{
+  directory: string | null;
+  /** Globs of journal files. */
+  files: readonly string[];
+  namespace: string | null;
+  /** Empty = messages of services and of users. */
+  types: readonly ("system" | "user")[];
+  /** Also what other machines sent here. */
+  merge: boolean;
 }>;
 
 export type UseDns = "yes" | "warn" | "no" | "raw";

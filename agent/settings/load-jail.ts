@@ -2,7 +2,8 @@ import { Fleet2banError } from "../../shared/errors.ts";
 import { jailNamePattern } from "../../shared/failure-batch.ts";
 import { interpolate, placeOf } from "./interpolate.ts";
 import { isTrue, JailOptions } from "./jail-options.ts";
-import type { ActionSettings, JailSettings, LogPath } from "./jail-settings.ts";
+import type { ActionSettings, JailSettings, JournalPlace, LogPath } from "./jail-settings.ts";
+import { readJournalPlace, systemJournal } from "./journal-place.ts";
 import { lintFilter } from "./lint-filter.ts";
 import { loadAction } from "./load-action.ts";
 import { filterOptions, openFilter, readFilter } from "./load-filter.ts";
@@ -62,17 +63,20 @@ export function loadJail(context: JailContext, name: string): JailSettings {
   }
   const declared = readOptions(context, name, ["backend", "systemd_if_nologs"]);
   const backend = declared.get("backend") ?? "auto";
-  if (backend.startsWith("systemd")) return resolveJail(context, name, "journal");
-  const jail = resolveJail(context, name, "file");
+  if (backend.startsWith("systemd")) {
+    return resolveJail(context, name, readJournalPlace(backend, placeText(context, name, "backend")));
+  }
+  const jail = resolveJail(context, name, null);
   const globs = jail.logPaths.map((path) => path.glob);
   const mayChange = backend === "auto" && isTrue(declared.get("systemd_if_nologs") ?? "true");
   if (!mayChange || jail.journalMatches.length === 0 || !context.prefersJournal(globs)) return jail;
   const warning = `${placeText(context, name, "logpath")}: no such file here; the jail reads the journal instead`;
-  const fromJournal = resolveJail(context, name, "journal");
+  const fromJournal = resolveJail(context, name, systemJournal);
   return { ...fromJournal, warnings: [warning, ...fromJournal.warnings] };
 }
 
-function resolveJail(context: JailContext, name: string, source: "file" | "journal"): JailSettings {
+function resolveJail(context: JailContext, name: string, journal: JournalPlace | null): JailSettings {
+  const source: JailSettings["source"] = journal === null ? "file" : "journal";
   const place = (option: string) => placeText(context, name, option);
   // First only what finds the filter; its values then serve the jail's options as `known/…`.
   const first = readOptions(context, name, ["enabled", "backend", "filter"]);
@@ -105,6 +109,7 @@ function resolveJail(context: JailContext, name: string, source: "file" | "journ
     source,
     logPaths: source === "file" ? logPaths : [],
     journalMatches: read.journalMatches,
+    journal,
     logEncoding: texts.get("logencoding") || "auto",
     logTimezone: texts.get("logtimezone") || null,
     maxRetry: options.count("maxretry", 3),

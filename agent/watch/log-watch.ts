@@ -3,10 +3,10 @@ import type { Logger } from "../logger.ts";
 import { parseFilePosition } from "../logs/file-identity.ts";
 import type { LogChunk } from "../logs/log-chunk.ts";
 import { type FileTail, openFileTail } from "../logs/tail-files.ts";
-import { type JournalBatch, type JournalTail, openJournalTail } from "../logs/tail-journal.ts";
+import type { JournalTail } from "../logs/tail-journal.ts";
 import { Delivery, type DeliveryParts } from "./delivery.ts";
+import { followJournals } from "./follow-journals.ts";
 import { ChunkGatherer } from "./gather-chunks.ts";
-import { JournalLines } from "./journal-lines.ts";
 import { LogLines } from "./log-lines.ts";
 import type { WatchedJail } from "./watched-jail.ts";
 
@@ -21,9 +21,6 @@ export type LogWatch = AsyncDisposable &
     problems(): readonly string[];
   }>;
 
-/** The journal among the sources of positions; a path begins with a slash. */
-const journalSource = "journal";
-
 /** Follows the logs and the journal of all jails: through the filters, into the jails, and on to the coordinator. */
 export function watchLogs(parts: LogWatchParts): LogWatch {
   const suspended = new Set<string>();
@@ -34,25 +31,29 @@ export function watchLogs(parts: LogWatchParts): LogWatch {
   };
   const delivery = new Delivery(parts);
   const { tail, gatherer } = followFiles(parts, delivery, report);
-  const journal = followJournal(parts, delivery, report);
+  const journals = followJournals(parts, delivery, report);
   return {
     tail,
     resume() {
       // What was gathered before lies behind what is left: it must have been taken, or the log would give it again.
       void gatherer.flush().then(() => {
         for (const [source, position] of delivery.takeLeft()) {
-          if (source !== journalSource) tail.rewind(source, parseFilePosition(position) ?? []);
-          else if (position !== null) journal?.rewind(position as Parameters<JournalTail["rewind"]>[0]);
+          const journal = journals.get(source);
+          if (journal === undefined) tail.rewind(source, parseFilePosition(position) ?? []);
+          else if (position !== null) journal.rewind(position as Parameters<JournalTail["rewind"]>[0]);
         }
       });
     },
     problems() {
       const files = tail.status().flatMap(({ path, problem }) => (problem === null ? [] : [`${path}: ${problem}`]));
-      const journalProblem = journal?.problem() ?? null;
-      return [...files, ...(journalProblem === null ? [] : [`journal: ${journalProblem}`]), ...suspended];
+      const unread = [...journals].flatMap(([source, journal]) => {
+        const problem = journal.problem();
+        return problem === null ? [] : [`${source}: ${problem}`];
+      });
+      return [...files, ...unread, ...suspended];
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all([tail[Symbol.asyncDispose](), journal?.[Symbol.asyncDispose]()]);
+      await Promise.all([tail, ...journals.values()].map((each) => each[Symbol.asyncDispose]()));
       await gatherer.flush();
     },
   };
@@ -82,28 +83,6 @@ function followFiles(
     nowMs: now,
   });
   return { tail, gatherer };
-}
-
-function followJournal(
-  { jails, log, now }: LogWatchParts,
-  delivery: Delivery,
-  report: (trouble: Trouble) => void,
-): JournalTail | undefined {
-  const readers = jails.filter(({ settings }) => settings.source === "journal");
-  if (readers.length === 0) return undefined;
-  const lines = new JournalLines(readers, report);
-  const longestMs = Math.max(...readers.map(({ settings }) => settings.findTimeMs));
-  return openJournalTail({
-    matchesByJail: new Map(readers.map(({ jail, settings }) => [jail.name, settings.journalMatches])),
-    saved: delivery.saved.get(journalSource),
-    sinceMs: now() - longestMs,
-    onBatch: ({ lines: batch, previous, position, live, seen }: JournalBatch) => {
-      const found = lines.find(batch, now(), live);
-      return delivery.take({ source: journalSource, previous, position, seen, found });
-    },
-    log,
-    nowMs: now,
-  });
 }
 
 function uniqueGlobs(jails: readonly WatchedJail[]) {

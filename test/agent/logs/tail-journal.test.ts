@@ -11,6 +11,7 @@ import {
   type JournalTail,
   openJournalTail,
 } from "../../../agent/logs/tail-journal.ts";
+import { wordsFor } from "../../../agent/watch/follow-journals.ts";
 
 /** Package systemd-journal-remote: makes real journal files without a running journald. */
 const journalWriter = "/lib/systemd/systemd-journal-remote";
@@ -102,6 +103,23 @@ test("a journal is read from its start and followed, each line for the jails it 
     jails: ["sshd"],
   });
   assert.equal(journal.tail?.problem(), null);
+});
+
+test("journal files named by a glob are read and followed", { skip }, async (t) => {
+  const journal = new Journal(t);
+  journal.write(2);
+  const globs = {
+    directory: null,
+    files: [join(journal.directory, "*.journal")],
+    namespace: null,
+    types: [],
+    merge: false,
+  };
+  journal.start({ command: ["journalctl", ...wordsFor(globs)] });
+  await journal.until(() => journal.numbers().length === 2);
+  journal.write(1);
+  await journal.until(() => journal.numbers().length === 3);
+  assert.deepEqual(journal.numbers(), [0, 1, 2]);
 });
 
 test("a journal never read begins where lines begin to matter", { skip }, async (t) => {

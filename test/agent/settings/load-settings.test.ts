@@ -22,6 +22,7 @@ test("what a jail does not say is as fail2ban's engine has it", () => {
     source: "file",
     logPaths: [{ glob: "/nowhere/x.log", start: "head" }],
     journalMatches: [],
+    journal: null,
     logEncoding: "auto",
     logTimezone: null,
     maxRetry: 3,

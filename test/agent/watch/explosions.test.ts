@@ -27,6 +27,7 @@ function jailOf(reference: string) {
     source: "file",
     logPaths: [{ glob: "/log", start: "head" }],
     journalMatches: [],
+    journal: null,
     logEncoding: "utf-8",
     logTimezone: "UTC",
     useDns: "no",
