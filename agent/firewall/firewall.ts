@@ -1,8 +1,8 @@
 /**
  * The one contract between the agent and a firewall. A backend obeys: what to ban is decided before it is asked.
  *
- * A backend may assume: nothing never-listed, reserved or too wide reaches it; calls come one at a time
- * (`firewall-queue.ts` sees to it). It must be idempotent: every call may be repeated after a crash. The agent's store
+ * A backend may assume: nothing never-listed, reserved or too wide reaches it; what changes the firewall comes one call
+ * at a time (`firewall-queue.ts` sees to it), while `counters` and `holds` may be asked meanwhile. It must be idempotent: every call may be repeated after a crash. The agent's store
  * is the truth and the kernel a cache, so `replaceAll` must always be able to repair everything.
  */
 export type FirewallBackend = Readonly<{
