@@ -18,8 +18,11 @@ import { horizonsOf, type JailPolicy, type Policy } from "./policy.ts";
 const subjectsMax = 2_500_000;
 /** Subjects looked over per new one: twice as many leave as can come, so memory follows what is alive. */
 const sweepSubjects = 2;
-/** Entries of a subject that is watched but never fills a window; more are only needed by a larger policy. */
-const entriesLeast = 64;
+/**
+ * Entries of a subject that never fills a window: two failures an hour in each of several jails. More are only needed by
+ * a larger policy.
+ */
+const entriesLeast = 256;
 
 /** A window that is full: the failures' hosts, and whether it also counts for the fleet (see `Weight`). */
 export type Incident = Readonly<{

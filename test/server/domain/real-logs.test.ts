@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { createJudge } from "../../../server/domain/create-judge.ts";
 import { parsePolicy } from "../../../server/domain/policy.ts";
 import { contains, parseNet } from "../../../shared/address.ts";
 import { decide, type Event, start } from "./story.ts";
 
-const folder = new URL("../../../../shared/data/", import.meta.url);
+/** `FLEET2BAN_REAL_LOGS=DIR`, with a folder per log and an `auth.log` in each. */
+const given = process.env.FLEET2BAN_REAL_LOGS;
+const folder = given === undefined ? new URL("../../../../shared/data/", import.meta.url) : pathToFileURL(`${given}/`);
 const hosts = 100;
 
 /** What each attempt leaves in either log. For counting here only; filters are the agent's. */
@@ -35,7 +38,7 @@ for (const log of ["auth-elastic", "auth-gtkcyber"]) {
   const skip = existsSync(new URL(`${log}/auth.log`, folder)) ? false : "real logs are not part of the repository";
   test(`${log}: spread over ${hosts} hosts, the fleet sees every offender and the hosts by themselves few`, {
     skip,
-  }, () => {
+  }, (context) => {
     const failures = failuresOf(log).map((failure, index) => ({
       kind: "failure",
       jail: "sshd",
@@ -47,6 +50,12 @@ for (const log of ["auth-elastic", "auth-gtkcyber"]) {
     // Each host a tenant of its own: nothing is added up.
     const alone = bannedBy(failures.map((failure) => ({ ...failure, tenant: failure.host })));
 
+    const row = (who: string, seen: ReadonlySet<string>) =>
+      context.diagnostic(`${who.padEnd(36)} ${seen.size} offenders`);
+    context.diagnostic(`${log}: ${failures.length} failures over ${hosts} hosts, sshd, 3 in an hour`);
+    row("one host that sees everything", onOneHost);
+    row(`each of ${hosts} hosts by itself`, alone);
+    row(`the coordinator of the ${hosts} hosts`, fleet);
     assert.ok(onOneHost.size >= 5, `${onOneHost.size} offenders in ${failures.length} failures`);
     for (const text of onOneHost) {
       const offender = parseNet(text) ?? assert.fail(text);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { FaultPoint } from "../../../server/ingest/judge-writer.ts";
 import { openCoordinators } from "./coordinators.ts";
 
-/** `FLEET2BAN_CRASHES=200 npm test ingest/crash` for the long run. */
+/** `FLEET2BAN_CRASHES=200 npm run test:crash` for the long run; `npm test` ends a file after five minutes. */
 const cycles = Number(process.env.FLEET2BAN_CRASHES ?? 15);
 const points: readonly FaultPoint[] = ["begun", "worked", "written", "committed", "forgotten"];
 const cycleMs = 120_000;
