@@ -16,6 +16,14 @@ import {
   voter,
 } from "./story.ts";
 
+// Attacks on the judgement, by their numbers in our threat model. Those that are stopped elsewhere have their tests there:
+// P3 (speaking as another host)           bus/permissions.test.ts
+// P4 (a flood that starves others)        hosts/conduct.test.ts, bus/permissions.test.ts
+// P6 (self-service beyond its limits)     ingest/admin-acts.test.ts, http/desk-work.test.ts
+// P7 (orders replayed, swapped, forged)   agent/fleet/scope-state.test.ts, shared/order-frame.test.ts, orders/convergence.test.ts
+// P11 (reading another tenant)            http/isolation.test.ts, bus/permissions.test.ts, orders/convergence.test.ts
+// P9 (a list that turned into something else) waits for feeds: there are none yet.
+
 const fleetOf = (told: readonly string[]) => told.filter((line) => / ban \S+ fleet /.test(line));
 const quorum = ["a", "b", "c"].map((tenant) => voter(tenant));
 
@@ -82,6 +90,14 @@ test("P6: who frees himself and goes on is banned longer, not for free", () => {
   const free = (at: number) => event(at, "unban", { net: "192.0.2.1", scope: "fleet", reason: "admin" });
   const told = tell([0, 10, 20].flatMap((at) => [incident(at, "192.0.2.1"), free(at + 5)]));
   assert.match(told.at(-2) ?? "", / L1 until/);
+});
+
+test("P8: lifting one address or network lifts nothing beside it, inside it or around it", () => {
+  const byHand = ["192.0.2.0/24", "192.0.2.1", "192.0.2.2", "192.0.2.128/25"];
+  const bans = byHand.map((net) => event(0, "ban", { net, scope: "fleet", bantime: null }));
+  const left = (net: string) => judgeOf([...bans, event(1, "unban", { net, scope: "fleet" })]).size().standing;
+  for (const net of byHand) assert.equal(left(net), 3, net);
+  for (const net of ["0.0.0.0/0", "192.0.0.0/16", "192.0.2.0/25", "192.0.2.3"]) assert.equal(left(net), 4, net);
 });
 
 test("P10: an address the fleet allows (a proxy, a CDN) is never banned for all, though attacks come through it", () => {
