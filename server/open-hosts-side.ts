@@ -70,7 +70,13 @@ export function openHostsSide(parts: HostsSideParts, opened: AsyncDisposableStac
     if (findings.ahead !== undefined) noticeAhead(host, findings.ahead);
     if (tenantLeft(report, tenant) !== undefined) moves.strays(host);
     const wanted = { tenant, observe: directory.get(host)?.observe ?? false };
-    return [...findingsOf(report, findings, wanted, now()), ...conduct.problemsOf(host)];
+    const unready = keys.ordersNext !== null && report.nextOrderKey !== keys.ordersNext;
+    if (unready) moves.announce(host);
+    return [
+      ...findingsOf(report, findings, wanted, now()),
+      ...(unready ? ["does not know the next order key yet: do not use it before it does"] : []),
+      ...conduct.problemsOf(host),
+    ];
   };
   const record = (rows: Parameters<typeof recordReports>[1]) => recordReports(store, rows);
   const reports = opened.use(collectStatusReports({ directory, record, notice, events, now }));
@@ -117,6 +123,8 @@ function followMoves(
       moves.add(host, movedMs);
       await enrollment.renew(host);
     },
+    /** It does not know yet which order key is to follow. */
+    announce: (host: string): void => inBackground(host, enrollment.renew(host)),
     /** It follows a tenant it does not belong to. */
     strays(host: string): void {
       if (moves.movedMs(host) === undefined) moves.add(host, now() - secondMs);

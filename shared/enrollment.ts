@@ -81,6 +81,8 @@ export const AgentCredentials = z.object({
   urls,
   ca: z.nullable(z.string()),
   orderKey: z.string(),
+  /** Believed too, and alone as soon as it is used. */
+  orderKeyNext: z.exactOptional(z.string()),
   host: z.string().check(z.regex(tokenPattern)),
   tenant: z.string().check(z.regex(tokenPattern)),
   seed: z.string(),

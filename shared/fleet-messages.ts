@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { Fleet2banError } from "./errors.ts";
 import { BlockedCounts } from "./firewall-lists.ts";
+import { NextOrderKey } from "./next-order-key.ts";
 import { ScopeWire } from "./order.ts";
 import { tokenPattern } from "./subjects.ts";
 
@@ -65,6 +66,8 @@ export const StatusReport = z.object({
   /** False when packets are not really stopped. */
   enforcing: z.boolean(),
   problems: z.array(sentence).check(z.maxLength(reportedProblemsMax)),
+  /** The order key it will follow when it is used; absent while none was announced. */
+  nextOrderKey: z.exactOptional(z.string().check(z.maxLength(128))),
   /** Whether the coordinator's bans are kept and not carried out, as it wants of some hosts; absent before 0.2. */
   observing: z.exactOptional(z.boolean()),
   /** Whether the firewall really stops the canary; absent while it has not been looked at. */
@@ -85,6 +88,7 @@ export type BatchAck = Readonly<z.infer<typeof BatchAck>>;
 export const JwtRenewal = z.object({
   jwt: z.string().check(z.minLength(1), z.maxLength(8192)),
   tenant: z.string().check(z.regex(tokenPattern)),
+  nextOrderKey: z.exactOptional(NextOrderKey),
 });
 export type JwtRenewal = Readonly<z.infer<typeof JwtRenewal>>;
 

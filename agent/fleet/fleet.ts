@@ -68,6 +68,8 @@ export function openFleet(parts: FleetParts): Fleet {
     host: parts.credentials.host,
     tenant: parts.credentials.tenant,
     orderKey: orderKeyOf(parts.credentials),
+    nextKey: () => renewal.credentials.orderKeyNext,
+    onNextKey: () => renewal.followKey(),
     store: parts.orderStore,
     send: (verb, payload) => line.connection?.send(verb, payload) ?? false,
     onOrders: parts.onOrders,

@@ -1,6 +1,4 @@
-import type { KeyObject } from "node:crypto";
 import { minuteMs, secondMs } from "../../shared/durations.ts";
-import { messageOf } from "../../shared/errors.ts";
 import {
   encodeMessage,
   reportedProblemsMax,
@@ -8,10 +6,11 @@ import {
   snapshotPartsMax,
 } from "../../shared/fleet-messages.ts";
 import { canaryBanId, type Order, type Scope } from "../../shared/order.ts";
-import { decodeOrderFrame, type ReceivedFrame } from "../../shared/order-frame.ts";
+import type { ReceivedFrame } from "../../shared/order-frame.ts";
 import type { Standing } from "../../shared/order-set.ts";
 import type { UpVerb } from "../../shared/subjects.ts";
 import { monotonicMs } from "../monotonic.ts";
+import { FrameReader, type FrameReaderParts } from "./frame-reader.ts";
 import { ObserveMode, type ObserveStore } from "./observe-mode.ts";
 import { RefusedOrders, type RefusedOrdersParts } from "./refused-orders.ts";
 import { ScopeState } from "./scope-state.ts";
@@ -29,8 +28,6 @@ export type OrderPlace = Readonly<{ epoch: string; revision: number }>;
 export type OrderReceiverParts = Readonly<{
   host: string;
   tenant: string;
-  /** The coordinator's, from the credentials. */
-  orderKey: KeyObject;
   store: OrderStore;
   /** False when cut off. */
   send: (verb: UpVerb, payload: Uint8Array) => boolean;
@@ -39,7 +36,8 @@ export type OrderReceiverParts = Readonly<{
   status: () => Pick<StatusReport, "version" | "firewall" | "enforcing" | "problems" | "canary" | "blocked">;
   random: () => number;
 }> &
-  RefusedOrdersParts;
+  RefusedOrdersParts &
+  FrameReaderParts;
 
 /** An unanswered question is asked again after this, and then ever later. */
 const askAgainMs = { first: 2 * secondMs, longest: minuteMs } as const;
@@ -61,12 +59,12 @@ export class OrderReceiver implements Disposable {
   readonly #scopes: Map<Scope, ScopeState>;
   readonly #refused: RefusedOrders;
   readonly #observe: ObserveMode;
+  readonly #frames: FrameReader;
   #askTimer: NodeJS.Timeout | undefined;
   #askDelayMs: number = askAgainMs.first;
   #reportTimer: NodeJS.Timeout | undefined;
   #lastReportMs = Number.NEGATIVE_INFINITY;
   #spreadMs: number = spreadMsUnknown;
-  #badFrames = 0;
   #closed = false;
 
   /** Restores what was known: `onOrders` is called with all that stood when the agent last ran. */
@@ -74,6 +72,7 @@ export class OrderReceiver implements Disposable {
     this.#parts = parts;
     this.#refused = new RefusedOrders(parts);
     this.#observe = new ObserveMode(parts.store);
+    this.#frames = new FrameReader(parts);
     const names: readonly Scope[] = ["fleet", `tenant:${parts.tenant}`, `host:${parts.host}`];
     this.#scopes = new Map(names.map((name) => [name, new ScopeState(name)]));
     for (const [scope, { epoch, revision, standing }] of parts.store.load(parts.now())) {
@@ -90,7 +89,7 @@ export class OrderReceiver implements Disposable {
 
   /** Frames whose signature or form was wrong. */
   get badFrames(): number {
-    return this.#badFrames;
+    return this.#frames.bad;
   }
 
   /** The span over which this fleet's agents spread what they send at the same moment. */
@@ -184,19 +183,9 @@ export class OrderReceiver implements Disposable {
   }
 
   #decode(payload: Uint8Array): ReceivedFrame | undefined {
-    try {
-      const frame = decodeOrderFrame(payload, this.#parts.orderKey);
-      this.#spreadMs = frame.spreadMs;
-      return frame;
-    } catch (error) {
-      this.#badFrames += 1;
-      // The first of each ten thousand: whoever forges them may send very many.
-      if (this.#badFrames % 10_000 === 1) {
-        const fields = { problem: messageOf(error), badFrames: this.#badFrames, event: "frame_refused" };
-        this.#parts.log.error(fields, "refused an order frame");
-      }
-      return undefined;
-    }
+    const frame = this.#frames.read(payload);
+    if (frame !== undefined) this.#spreadMs = frame.spreadMs;
+    return frame;
   }
 
   /** All that stands is taken out of force, or comes into it. */
@@ -272,12 +261,14 @@ export class OrderReceiver implements Disposable {
   #sendReport(): void {
     for (const { scope, order } of this.#refused.reconsider()) this.#parts.onOrders(scope, [order]);
     const { problems, ...rest } = this.#parts.status();
+    const nextOrderKey = this.#parts.nextKey?.();
     const report: StatusReport = {
       v: 1,
       atMs: this.#parts.now(),
       scopes: this.positions(),
       refused: this.#refused.reported,
       observing: this.#observe.on,
+      ...(nextOrderKey === undefined ? {} : { nextOrderKey }),
       ...rest,
       problems: problems.slice(0, reportedProblemsMax).map((problem) => problem.slice(0, 300)),
     };

@@ -1,8 +1,9 @@
 import { hourMs, minuteMs } from "../../shared/durations.ts";
 import type { AgentCredentials } from "../../shared/enrollment.ts";
 import { decodeMessage, JwtRenewal } from "../../shared/fleet-messages.ts";
+import { isAnnouncedBy, type NextOrderKey } from "../../shared/next-order-key.ts";
 import type { Logger } from "../logger.ts";
-import { jwtSpanOf } from "./credentials.ts";
+import { jwtSpanOf, orderKeyOf } from "./credentials.ts";
 
 export type RenewalParts = Readonly<{
   credentials: AgentCredentials;
@@ -45,10 +46,10 @@ export class Renewal implements Disposable {
 
   /** The coordinator's answer. @throws Fleet2banError `invalid` */
   receive(payload: Uint8Array): void {
-    const { jwt, tenant } = decodeMessage(JwtRenewal, payload, "renewed credentials");
+    const { jwt, tenant, nextOrderKey } = decodeMessage(JwtRenewal, payload, "renewed credentials");
     jwtSpanOf(jwt);
     const before = this.#credentials.tenant;
-    this.#credentials = { ...this.#credentials, jwt, tenant };
+    this.#credentials = { ...this.#credentials, ...this.#announced(nextOrderKey), jwt, tenant };
     this.#parts.save(this.#credentials);
     this.#parts.log.info({ event: "jwt_renewed" }, "renewed the agent's credentials");
     this.#schedule();
@@ -60,6 +61,25 @@ export class Renewal implements Disposable {
       return;
     }
     this.#reconnectTimer = setTimeout(this.#parts.reconnect, this.#parts.random() * reconnectWithinMs);
+  }
+
+  /** The coordinator signs with the key that was to follow: the one before it is worth nothing any more. */
+  followKey(): void {
+    const { orderKeyNext, ...rest } = this.#credentials;
+    if (orderKeyNext === undefined) return;
+    this.#credentials = { ...rest, orderKey: orderKeyNext };
+    this.#parts.save(this.#credentials);
+    this.#parts.log.warn({ event: "order_key_changed" }, "the coordinator's order key has changed, as was announced");
+  }
+
+  #announced(next: NextOrderKey | undefined): Partial<AgentCredentials> {
+    if (next === undefined || next.key === this.#credentials.orderKey) return {};
+    if (isAnnouncedBy(next, orderKeyOf(this.#credentials))) return { orderKeyNext: next.key };
+    this.#parts.log.error(
+      { event: "order_key_refused" },
+      "refused a new order key that the one in use does not vouch for",
+    );
+    return {};
   }
 
   [Symbol.dispose](): void {

@@ -10,6 +10,7 @@ import {
 } from "../../shared/enrollment.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import { decodeMessage, encodeMessage } from "../../shared/fleet-messages.ts";
+import { announceKey } from "../../shared/next-order-key.ts";
 import { subjects } from "../../shared/subjects.ts";
 import type { Logger } from "../logger.ts";
 import type { Account } from "./account.ts";
@@ -100,7 +101,8 @@ export function startEnrollment(parts: EnrollmentParts): Enrollment {
     // Whole seconds are compared: what is issued in the second of a move must be seen to come after it.
     const issuedMs = Math.max(nowMs, (identity.sinceMs ?? 0) + secondMs);
     const jwt = agentJwt(keys, { host, ...identity }, issuedMs);
-    bus.publish(subjects.down(host, "jwt"), encodeMessage({ jwt, tenant: identity.tenant }));
+    const next = keys.ordersNext === null ? {} : { nextOrderKey: announceKey(keys.ordersNext, keys.orders) };
+    bus.publish(subjects.down(host, "jwt"), encodeMessage({ jwt, tenant: identity.tenant, ...next }));
     log.info({ host, event: "jwt_renewed" }, "renewed a host's credentials");
   };
   bus.onUp("renew", (host) => {

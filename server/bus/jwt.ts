@@ -58,7 +58,7 @@ export function accountJwt(keys: BusKeys, revocations: Revocations, nowMs: numbe
       consumer: consumersMax,
     },
     signing_keys: [
-      { kind: "user_scope", key: keys.agentSigner.publicKey, role: "agent", template: agentTemplate },
+      ...[keys.agentSigner.publicKey, keys.agentSignerOld ?? []].flat().map(agentScope),
       { kind: "user_scope", key: keys.enrollSigner.publicKey, role: "enroll", template: enrollTemplate },
     ],
     // A user made without permissions can do nothing.
@@ -96,6 +96,10 @@ export function issuedMsOf(jwt: string): number {
   } catch {
     return 0;
   }
+}
+
+function agentScope(key: string) {
+  return { kind: "user_scope", key, role: "agent", template: agentTemplate };
 }
 
 const unlimited = -1;

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAccount, createOperator, createUser, fromSeed, type KeyPair } from "@nats-io/nkeys";
 import { Fleet2banError } from "../../shared/errors.ts";
@@ -16,6 +16,8 @@ export type BusKeys = Readonly<{
   systemAccount: Nkey;
   /** Can make agents and nothing else: the account binds it to the agents' permissions. */
   agentSigner: Nkey;
+  /** Of the one before: what it made still counts, nothing new is made with it; null = there is none. */
+  agentSignerOld: string | null;
   /** Can make enrolment users and nothing else. */
   enrollSigner: Nkey;
   coordinator: Nkey;
@@ -24,6 +26,8 @@ export type BusKeys = Readonly<{
   orders: KeyObject;
   /** The public half: SPKI DER in base64url, as tokens carry it. */
   ordersPublic: string;
+  /** The one that is to follow, announced to agents ahead; null = there is none. */
+  ordersNext: string | null;
 }>;
 
 const nkeyFiles = {
@@ -50,6 +54,7 @@ export function loadBusKeys(dataDir: string): BusKeys {
   }
   const load = (name: keyof typeof nkeyFiles) => loadNkey(join(dir, nkeyFiles[name].file), nkeyFiles[name].create);
   const orders = loadOrdersKey(join(dir, "orders.pem"));
+  const [oldFile, nextFile] = [join(dir, "agent-signer-old.nk"), join(dir, "orders-next.pem")];
   return {
     operator: load("operator"),
     account: load("account"),
@@ -59,7 +64,9 @@ export function loadBusKeys(dataDir: string): BusKeys {
     coordinator: load("coordinator"),
     systemUser: load("systemUser"),
     orders,
-    ordersPublic: createPublicKey(orders).export({ type: "spki", format: "der" }).toString("base64url"),
+    ordersPublic: publicText(orders),
+    agentSignerOld: existsSync(oldFile) ? loadNkey(oldFile, createAccount).publicKey : null,
+    ordersNext: existsSync(nextFile) ? publicText(loadOrdersKey(nextFile)) : null,
   };
 }
 
@@ -82,6 +89,10 @@ function loadNkey(file: string, create: () => KeyPair): Nkey {
 function nkeyOf(pair: KeyPair): Nkey {
   const seed = new TextDecoder().decode(pair.getSeed());
   return { publicKey: pair.getPublicKey(), seed, signingKey: signingKeyOf(seed) };
+}
+
+function publicText(key: KeyObject): string {
+  return createPublicKey(key).export({ type: "spki", format: "der" }).toString("base64url");
 }
 
 function loadOrdersKey(file: string): KeyObject {

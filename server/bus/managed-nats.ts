@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Account } from "./account.ts";
 import { operatorJwt, systemAccountJwt } from "./jwt.ts";
@@ -15,8 +15,9 @@ export function managedNats(
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   return {
     dir,
-    config: (port) =>
-      natsConfig({
+    config: (port) => {
+      forgetOtherAccounts(join(dir, "jwt"), [account.publicKey, keys.systemAccount.publicKey]);
+      return natsConfig({
         host: place.host,
         port,
         dataDir: dir,
@@ -26,6 +27,15 @@ export function managedNats(
         account: { publicKey: account.publicKey, jwt: account.jwt },
         tls: place.tls,
         websocket: place.websocket,
-      }),
+      });
+    },
   };
+}
+
+/** An account whose key was replaced would live on in the server's folder, and let everybody in who has its credentials. */
+function forgetOtherAccounts(dir: string, known: readonly string[]): void {
+  if (!existsSync(dir)) return;
+  for (const name of readdirSync(dir)) {
+    if (name.endsWith(".jwt") && !known.includes(name.slice(0, -".jwt".length))) rmSync(join(dir, name));
+  }
 }
