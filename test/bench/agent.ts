@@ -12,15 +12,18 @@ import { buildBundle } from "../support/bundle.ts";
 import { type LiveFleet, openLiveFleet } from "../support/live-fleet.ts";
 import { runProgram } from "../support/program.ts";
 import { waitFor } from "../support/wait-for.ts";
+import { cpuSeconds, memoryMb } from "./cpu-seconds.ts";
 
 const help: CommandHelp = {
   usage: "npm run bench:agent -- [options]",
   about:
     "Resident memory of the installed agent with five jails, connected to a coordinator, idle; then after a burst of log\n" +
     "lines. Node's flags and environment are those of the systemd unit. Prints JSON: rssMb, anonMb, afterLoadRssMb, startMs (and\n" +
-    "afterLoadAnonMb, bareRssMb, bareAnonMb: the same of a Node that does nothing).",
+    "afterLoadAnonMb, bareRssMb, bareAnonMb: the same of a Node that does nothing). With --catch-up also catchUpPeakRssMb,\n" +
+    "catchUpCpuSeconds and catchUpSeconds: the agent is stopped, the log grows, and it is started again.",
   options: {
     lines: { value: "N", help: "log lines of the burst (default 5000)" },
+    "catch-up": { value: "MB", help: "how much log to catch up with (default 0: not measured)" },
     json: { help: "only the JSON line" },
   },
 };
@@ -49,7 +52,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   using bundle = buildBundle("agent");
   await using fleet = await openLiveFleet({ hosts: 0, namespaces: false });
-  const result = await measure(join(bundle.folder, "fleet2ban-agent.mjs"), fleet, Number(line.text("lines") ?? 5000));
+  const sizes = { lines: Number(line.text("lines") ?? 5000), catchUpMb: Number(line.text("catch-up") ?? 0) };
+  const result = await measure(join(bundle.folder, "fleet2ban-agent.mjs"), fleet, sizes);
   if (!line.on("json")) {
     for (const [name, value] of Object.entries(result)) process.stdout.write(`${name.padEnd(16)} ${value}\n`);
   }
@@ -57,32 +61,26 @@ async function main(args: readonly string[]): Promise<number> {
   return exitCodes.ok;
 }
 
-async function measure(program: string, fleet: LiveFleet, lines: number) {
+async function measure(program: string, fleet: LiveFleet, sizes: Readonly<{ lines: number; catchUpMb: number }>) {
+  const { lines, catchUpMb } = sizes;
   const { config, stateDir, log } = writeConfig(fleet.workDir);
   const { token } = await fleet.api<{ token: string }>("POST", "/enrollment-tokens", { host: "bench" });
   const enrolled = await runProgram(program, ["enroll", token, "--config", config]);
   if (enrolled.code !== 0) throw new Error(enrolled.stderr);
   const bare = await settled(spawn(process.execPath, ["-e", "setInterval(() => undefined, 1e6)"]));
   const before = performance.now();
-  const agent = spawn(process.execPath, [...nodeFlags, program, "run", "--config", config], {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, ...environment },
-  });
-  let output = "";
-  agent.stderr.setEncoding("utf8").on("data", (text: string) => {
-    output += text;
-  });
+  let agent = startAgent(program, config);
   try {
-    await waitFor(() => output.includes('"event":"started"'), `the agent to start: ${output}`, 60_000);
+    await agent.started();
     const startMs = Math.round(performance.now() - before);
     const status = async () => (await askControl(controlPath(stateDir), { verb: "status" })) as AgentStatus;
     await waitFor(async () => (await status()).fleet?.inSync, "the agent to be in step", 60_000);
     await sleep(startedMs);
-    const idle = await settled(agent, false);
+    const idle = await settled(agent.child, false);
     appendFileSync(log, attack(lines));
     await waitFor(async () => (await status()).jails[0]?.banned.length === 200, "the burst to be judged", 60_000);
-    const loaded = await settled(agent, false);
-    return {
+    const loaded = await settled(agent.child, false);
+    const result = {
       rssMb: idle.rssMb,
       anonMb: idle.anonMb,
       afterLoadRssMb: loaded.rssMb,
@@ -91,9 +89,42 @@ async function measure(program: string, fleet: LiveFleet, lines: number) {
       bareRssMb: bare.rssMb,
       bareAnonMb: bare.anonMb,
     };
+    if (catchUpMb === 0) return result;
+    await end(agent.child);
+    for (let bytes = 0; bytes < catchUpMb * 1e6; ) {
+      const some = attack(5000);
+      appendFileSync(log, some);
+      bytes += some.length;
+    }
+    appendFileSync(log, attack(15).replaceAll(/from 192\.0\.2\.\d+/g, "from 198.51.100.99"));
+    const since = performance.now();
+    agent = startAgent(program, config);
+    await agent.started();
+    const isThrough = async () => (await status()).jails[0]?.banned.length === 201;
+    await waitFor(isThrough, "the log to be caught up with", 60_000 + catchUpMb * 1000);
+    const pid = agent.child.pid ?? 0;
+    return {
+      ...result,
+      catchUpPeakRssMb: memoryMb(pid).peakMb,
+      catchUpCpuSeconds: cpuSeconds(pid),
+      catchUpSeconds: Math.round((performance.now() - since) / 100) / 10,
+    };
   } finally {
-    await end(agent);
+    await end(agent.child);
   }
+}
+
+function startAgent(program: string, config: string) {
+  const child = spawn(process.execPath, [...nodeFlags, program, "run", "--config", config], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...environment },
+  });
+  let output = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  const started = () => waitFor(() => output.includes('"event":"started"'), `the agent to start: ${output}`, 60_000);
+  return { child, started };
 }
 
 function writeConfig(folder: string) {

@@ -1,30 +1,35 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileFilter } from "../../agent/filters/compile-filter.ts";
-import { createLogFilters } from "../../agent/filters/filter-log.ts";
-import { createBanHistory } from "../../agent/jails/ban-history.ts";
-import { createJail } from "../../agent/jails/jail.ts";
+import { buildSync } from "esbuild";
+import { prepareFilter } from "../../agent/filters/compile-filter.ts";
 import { builtInConfigDir, loadFilter } from "../../agent/settings/load-settings.ts";
 import { type CommandHelp, formatHelp, parseCommandLine, reportFatal, UsageError } from "../../shared/command-line.ts";
 import { exitCodeOf, exitCodes } from "../../shared/errors.ts";
 import { askFail2ban, withoutFail2ban } from "../agent/fail2ban-oracle.ts";
-import { memoryMb } from "./cpu-seconds.ts";
+import { cpuSeconds } from "./cpu-seconds.ts";
+import type { Job, Measured } from "./filter-case.ts";
 
 const help: CommandHelp = {
   usage: "npm run bench:filter -- [options]",
   about:
-    "CPU per line of an sshd log of which 30 % are attacks: gate, filters and counting of 1, 5 and 20 jails, with ISO dates\n" +
-    "and with syslog's. Prints one JSON object per case, the last one again at the end: lines, jails, dates,\n" +
-    "cpuMicrosPerLine, linesPerCpuSecond, peakRssMb, failures, fail2banRatio (times the CPU of fail2ban's own filters on\n" +
-    "the first lines; null where fail2ban is not installed).",
+    "CPU per line of an sshd log of which 30 % are attacks: gate, filters, ignored addresses and counting of 1, 5 and 20\n" +
+    "jails, with ISO dates and with syslog's, in a bundled process like the agent's. Prints one JSON object per case, the\n" +
+    "last one again at the end: lines, jails, dates, cpuMicrosPerLine, linesPerCpuSecond, peakRssMb, failures, bans,\n" +
+    "startCpuSeconds (before the first line), and in the same run\n" +
+    "  fail2banRatio       times the CPU of fail2ban's own filters on the first lines\n" +
+    "  fail2banRegexRatio  times the CPU of `fail2ban-regex --no-check-all` on the whole log, both with their start\n" +
+    "                      (one jail only; both are null where fail2ban is not installed)\n" +
+    "  grepMicrosPerLine   `grep -cF` of the filters' literals: what looking for them must cost\n" +
+    "  warm                the same again in a process that has compiled everything, µs per line, each step with those\n" +
+    "                      before it: read, gate (which lines?), cut (into texts), match (date and regexes), all (and\n" +
+    "                      counting under the watchdog)",
   options: {
     lines: { value: "N", help: "lines of the log (default 300000)" },
     jails: { value: "N", help: "only this case: 1, 5 or 20" },
     json: { help: "kept for scripts: the output is JSON in any case" },
-    case: { value: "FILE", help: "used by the benchmark itself: one case in a process of its own" },
   },
 };
 /** The first so many of them; a mode makes a jail of its own. */
@@ -35,8 +40,8 @@ const filters = [
 ];
 const cases = [1, 5, 20];
 const generator = fileURLToPath(new URL("../../../shared/bench/gen-authlog.mjs", import.meta.url));
-/** As the agent reads a log it has to catch up with. */
-const chunkBytes = 256 * 1024;
+/** grep is too quick to be measured once. */
+const grepRuns = 10;
 /** fail2ban needs a minute for 20 jails on more. */
 const fail2banLines = 5000;
 
@@ -79,11 +84,6 @@ function main(args: readonly string[]): number {
     return exitCodes.ok;
   }
   const jails = line.text("jails");
-  const file = line.text("case");
-  if (file !== undefined) {
-    process.stdout.write(`${JSON.stringify(measure(file, Number(jails)))}\n`);
-    return exitCodes.ok;
-  }
   const lines = Number(line.text("lines") ?? 300_000);
   if (!Number.isInteger(lines) || lines < 1000) throw new UsageError("--lines: at least 1000");
   if (jails !== undefined && !cases.includes(Number(jails)))
@@ -95,18 +95,15 @@ function main(args: readonly string[]): number {
 function runCases(lines: number, wanted: readonly number[]): void {
   const folder = mkdtempSync(join(tmpdir(), "fleet2ban-bench-"));
   try {
+    const program = join(folder, "case.mjs");
+    const source = fileURLToPath(new URL("filter-case.ts", import.meta.url));
+    buildSync({ entryPoints: [source], outfile: program, bundle: true, minify: true, platform: "node", format: "esm" });
     let last = "";
     for (const dates of ["iso", "trad"] as const) {
       const file = join(folder, `${dates}.log`);
       generate(file, lines, dates);
       for (const jails of wanted) {
-        const own = process.argv[1] ?? "";
-        const options = { encoding: "utf8", env: { ...process.env, TZ: "UTC" } } as const;
-        const args = [...process.execArgv, own, "--case", file, "--jails", String(jails)];
-        const measured: ReturnType<typeof measure> = JSON.parse(spawnSync(process.execPath, args, options).stdout);
-        const theirs = withoutFail2ban === false ? fail2banMicros(file, jails) : null;
-        const ratio = theirs === null ? null : Math.round(theirs / measured.cpuMicrosPerLine);
-        last = JSON.stringify({ dates, ...measured, fail2banRatio: ratio });
+        last = JSON.stringify({ dates, jails, ...runCase(program, file, jails) });
         process.stdout.write(`${last}\n`);
       }
     }
@@ -114,6 +111,36 @@ function runCases(lines: number, wanted: readonly number[]): void {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function runCase(program: string, file: string, jails: number) {
+  const prepared = filters.slice(0, jails).map((name) => prepareFilter(loadFilter(builtInConfigDir(), name), "no"));
+  const job: Job = { file, filters: prepared };
+  const jobFile = `${program}.json`;
+  writeFileSync(jobFile, JSON.stringify(job));
+  const ran = spawnSync(process.execPath, [program, jobFile], {
+    encoding: "utf8",
+    env: { ...process.env, TZ: "UTC" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const measured: Measured = JSON.parse(ran.stdout);
+  const { lines, cpuSeconds: used, startCpuSeconds } = measured;
+  const cpuMicrosPerLine = rounded((used * 1e6) / lines);
+  const theirs = withoutFail2ban === false ? fail2banMicros(file, jails) : null;
+  const theirRegex = withoutFail2ban === false && jails === 1 ? fail2banRegexSeconds(file) : null;
+  const literals = prepared.flatMap((each) => each.prepared?.literals ?? []).map(({ text }) => text);
+  return {
+    ...measured,
+    cpuMicrosPerLine,
+    linesPerCpuSecond: Math.round(1e6 / cpuMicrosPerLine),
+    fail2banRatio: theirs === null ? null : Math.round(theirs / cpuMicrosPerLine),
+    fail2banRegexRatio: theirRegex === null ? null : rounded(theirRegex / (used + startCpuSeconds)),
+    grepMicrosPerLine: rounded((grepSeconds(file, literals) * 1e6) / lines),
+  };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 function generate(file: string, lines: number, dates: "iso" | "trad"): void {
@@ -138,50 +165,26 @@ function syslogDate(date: Date): string {
   return `${month} ${day.replace(/^0/, " ")} ${time}`;
 }
 
-function measure(file: string, jails: number) {
-  const references = filters.slice(0, jails);
-  const compiled = references.map((name) =>
-    compileFilter(loadFilter(builtInConfigDir(), name), { useDns: "no", timezone: "UTC" }),
-  );
-  const rules = { maxRetry: 5, maxMatches: 5, findTimeMs: 600_000, banTimeMs: 600_000, increment: null };
-  const ignoreList = { check: () => ({ kind: "not-ignored" }) as const, remember: () => undefined };
-  const counting = new Map(
-    compiled.map((filter, index) => {
-      const parts = { ignoreList, history: createBanHistory(), random: () => 0 };
-      return [filter, createJail({ name: `jail${index}`, ...rules }, parts)];
-    }),
-  );
-  const log = createLogFilters(compiled, { report: (trouble) => process.stderr.write(`${JSON.stringify(trouble)}\n`) });
-  let failures = 0;
-  let lines = 0;
-  const nowMs = Date.now();
-  const before = process.cpuUsage();
-  for (const chunk of chunksOf(file)) {
-    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1;
-    log.process(chunk, { nowMs, mode: "any", findTimeMs: 0 }, (task, outcome) => {
-      if (outcome.kind !== "failure") return;
-      for (const failure of outcome.failures) counting.get(task.filter)?.onFailure(failure, failure.atMs);
-      failures += outcome.failures.length;
-    });
-  }
-  const { user, system } = process.cpuUsage(before);
-  const cpuMicrosPerLine = Math.round(((user + system) / lines) * 1000) / 1000;
-  const linesPerCpuSecond = Math.round(1e6 / cpuMicrosPerLine);
-  return { lines, jails, cpuMicrosPerLine, linesPerCpuSecond, peakRssMb: memoryMb(process.pid).peakMb, failures };
+/** CPU of a program that runs to its end. */
+function secondsOf(work: () => unknown): number {
+  const before = cpuSeconds(process.pid);
+  const own = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(own);
+  return cpuSeconds(process.pid) - before - (user + system) / 1e6;
 }
 
-function* chunksOf(file: string): Generator<Buffer> {
-  const descriptor = openSync(file, "r");
-  const buffer = Buffer.alloc(chunkBytes);
-  let kept = 0;
-  for (;;) {
-    const filled = kept + readSync(descriptor, buffer, kept, chunkBytes - kept, null);
-    const end = buffer.lastIndexOf(10, filled - 1) + 1;
-    if (filled === kept || end === 0) return;
-    yield buffer.subarray(0, end);
-    buffer.copy(buffer, 0, end, filled);
-    kept = filled - end;
-  }
+function fail2banRegexSeconds(file: string): number {
+  const args = ["--no-check-all", file, "/etc/fail2ban/filter.d/sshd.conf"];
+  const env = { PATH: "/usr/bin:/bin", TZ: "UTC", LC_ALL: "C.UTF-8" };
+  return secondsOf(() => spawnSync("fail2ban-regex", args, { stdio: "ignore", env }));
+}
+
+function grepSeconds(file: string, literals: readonly string[]): number {
+  const args = ["-cF", ...literals.flatMap((text) => ["-e", text]), file];
+  // Into a pipe: grep stops at its first find when it sees that nobody reads.
+  const grep = () => spawnSync("grep", args, { env: { PATH: "/usr/bin:/bin", LC_ALL: "C" } });
+  return secondsOf(() => Array.from({ length: grepRuns }, grep)) / grepRuns;
 }
 
 /** CPU per line of fail2ban's filters of the same names; where it has none of a name it has less to do. */
