@@ -12,6 +12,8 @@ import { progressBar, type Terminal } from "./terminal.ts";
 
 /** Scopes named one by one; a fleet has as many as hosts. */
 const scopesShown = 10;
+/** What one command line may name; a list that is longer is a filter, or a program. */
+const netsMax = 1000;
 /** A page of what is read whole. */
 const pageRows = 1000;
 
@@ -44,15 +46,16 @@ export const bans: Command = {
 
 export const banned: Command = {
   help: help(
-    "banned [NET]",
+    "banned [NET …]",
     "What is banned now, one network a line; with NET: the jails and reasons that ban it.",
     {},
-    [0, 1],
+    [0, netsMax],
   ),
   async run(api, line) {
-    const [net] = line.positionals;
-    const items = await everyBan(api, { net });
-    const lines = items.map((ban) => (net === undefined ? shortNet(ban.net) : `${shortNet(ban.net)} ${ban.reason}`));
+    const nets = line.positionals;
+    const items: z.infer<typeof Ban>[] = [];
+    for (const net of nets.length === 0 ? [undefined] : nets) items.push(...(await everyBan(api, { net })));
+    const lines = items.map((ban) => (nets.length === 0 ? shortNet(ban.net) : `${shortNet(ban.net)} ${ban.reason}`));
     return { values: items, text: [...new Set(lines)].map((each) => `${each}\n`).join("") };
   },
 };
@@ -96,7 +99,7 @@ export const ban: Command = {
 
 export const unban: Command = {
   help: help(
-    "unban NET|ID|--all --reason TEXT",
+    "unban NET|ID …|--all --reason TEXT",
     "Lifts a ban everywhere it holds: on the coordinator, on every host, in every firewall.",
     {
       reason: {
@@ -112,7 +115,7 @@ export const unban: Command = {
       ...dryRun,
       ...yes,
     },
-    [0, 1],
+    [0, netsMax],
   ),
   async run(api, line, _nowMs, terminal) {
     const [what] = line.positionals;
@@ -126,9 +129,12 @@ export const unban: Command = {
       };
       return await unbanAll(api, terminal, filter, query);
     }
-    const path = isId(what) ? `/bans/${what}${queryOf(query)}` : `/bans${queryOf({ ...query, net: what })}`;
-    const receipt = await api.delete(path, Receipt);
-    return { values: [receipt], text: receiptText(receipt) };
+    const receipts: z.infer<typeof Receipt>[] = [];
+    for (const each of line.positionals) {
+      const path = isId(each) ? `/bans/${each}${queryOf(query)}` : `/bans${queryOf({ ...query, net: each })}`;
+      receipts.push(await api.delete(path, Receipt));
+    }
+    return { values: receipts, text: receipts.map(receiptText).join("") };
   },
 };
 

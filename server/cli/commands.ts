@@ -1,7 +1,7 @@
 import { approvals } from "./approval-commands.ts";
 import { ban, banned, bans, unban } from "./ban-commands.ts";
 import type { Command } from "./command.ts";
-import { status, tenants } from "./fleet-commands.ts";
+import { ping, status, tenants, version } from "./fleet-commands.ts";
 import { hosts } from "./host-commands.ts";
 import { get, set } from "./jail-commands.ts";
 import { audit, exported, failures, held, incidents } from "./log-commands.ts";
@@ -32,5 +32,7 @@ export const commands: Readonly<Record<string, Command>> = {
   policy,
   token,
   audit,
+  ping,
+  version,
   export: exported,
 };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
-import { Stats, Status } from "../http/status.ts";
+import { version as client } from "../../shared/version.ts";
+import { Me, Stats, Status } from "../http/status.ts";
 import { Tenant } from "../http/tenants.ts";
 import { type Command, dryRun, help, queryOf, yes } from "./command.ts";
 import { jailStatus } from "./jail-commands.ts";
@@ -31,6 +32,22 @@ export const status: Command = {
       ...now.degraded.map((sentence) => `!         ${plain(sentence)}`),
     ];
     return { values: [{ ...now, stats }], text: `${lines.join("\n")}\n` };
+  },
+};
+
+export const ping: Command = {
+  help: help("ping", "Whether the coordinator answers and knows the token.", {}, [0, 0]),
+  async run(api) {
+    const me = await api.get("/me", Me);
+    return { values: [me], text: `pong: ${plain(me.name)}, ${me.role} of ${me.tenant ?? "the whole fleet"}\n` };
+  },
+};
+
+export const version: Command = {
+  help: help("version", "The coordinator's version, and this command's.", {}, [0, 0]),
+  async run(api) {
+    const { version: server } = await api.get("/status", Status);
+    return { values: [{ server, client }], text: `coordinator ${plain(server)}, fleet2ban ${client}\n` };
   },
 };
 

@@ -1,5 +1,5 @@
 import { UsageError } from "../../shared/command-line.ts";
-import { AuditCheck, AuditEntry } from "../http/audit.ts";
+import { AuditCheck, AuditEntry, AuditReach } from "../http/audit.ts";
 import { Held } from "../http/held.ts";
 import { Failure, Incident } from "../http/logs.ts";
 import { pageOf } from "../http/schemas.ts";
@@ -8,20 +8,28 @@ import { type Command, dryRun, help, isId, moreOf, paging, queryOf } from "./com
 import { table } from "./table.ts";
 
 export const audit: Command = {
-  words: ["verify"],
+  words: ["verify", "reach"],
   help: help(
-    "audit [verify]",
-    "Who did what and why, newest first. verify: recomputes the hash chain and names the first entry somebody touched.",
+    "audit [verify | reach ENTRY]",
+    "Who did what and why, newest first. verify: recomputes the hash chain and names the first entry somebody touched. reach: which hosts an act has reached.",
     {
       action: { value: "TEXT", help: "only these: ban, unban, set policy …" },
       actor: { value: "NAME", help: "only by this token's name" },
       target: { value: "TEXT", help: "only on this net, host or tenant" },
       ...paging,
     },
-    [0, 1],
+    [0, 2],
   ),
   async run(api, line, _nowMs, terminal) {
-    const [verb] = line.positionals;
+    const [verb, entry] = line.positionals;
+    if (verb === "reach" && entry !== undefined && isId(entry)) {
+      const reach = await api.get(`/audit/${entry}/reach`, AuditReach);
+      const rows = reach.scopes.map(({ scope, applied, total, waiting }) => [
+        ...[scope, `${applied}/${total}`, waiting.join(", ")],
+      ]);
+      const none = "it ordered nothing to hosts, or its orders are forgotten by now";
+      return { values: [reach], text: table(["SCOPE", "CARRIED OUT ON", "WAITING FOR"], rows, none) };
+    }
     if (verb === "verify") {
       terminal.progress("recomputing the chain …");
       const check = await api.send("GET", "/audit/verify", { long: true }, AuditCheck);

@@ -2,11 +2,12 @@ import { readFile } from "node:fs/promises";
 import type { z } from "zod";
 import { UsageError } from "../../shared/command-line.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
-import { Policy, PolicyVersion, Trial } from "../http/policy.ts";
+import { Policy, PolicyVersion, Trial, TrialProgress } from "../http/policy.ts";
 import { pageOf } from "../http/schemas.ts";
 import { shortNet } from "./ban-table.ts";
 import { type Command, help, isId, queryOf, yes } from "./command.ts";
 import { table } from "./table.ts";
+import { progressBar } from "./terminal.ts";
 
 const verbs = ["show", "set", "dry-run", "revert", "versions"];
 
@@ -55,13 +56,12 @@ export const policy: Command = {
     }
     const text = { type: "application/yaml", content: await readDocument(what) };
     if (verb === "dry-run") {
-      terminal.progress("judging what was recorded, twice …");
-      const trial = await api.send(
-        "POST",
-        `/policy/trial${queryOf({ days: line.text("days") })}`,
-        { text, long: true },
-        Trial,
-      );
+      const path = `/policy/trial${queryOf({ days: line.text("days") })}`;
+      const look = async () => {
+        const { done, total } = (await api.get("/policy/trial", TrialProgress)) ?? { done: 0, total: 0 };
+        return progressBar("judging", done, total);
+      };
+      const trial = await terminal.during(look, () => api.send("POST", path, { text, long: true }, Trial));
       return { values: [trial], text: trialText(trial) };
     }
     await terminal.confirm("Put this policy in force on the whole fleet?");

@@ -7,7 +7,12 @@ export type Terminal = Readonly<{
   confirm(question: string): Promise<void>;
   /** How far long work is; shown on a terminal only. */
   progress(text: string): void;
+  /** Shows every second how far `work` is, on a terminal only; a look that fails shows nothing. */
+  during<T>(look: () => Promise<string>, work: () => Promise<T>): Promise<T>;
 }>;
+
+/** Often enough to be believed. */
+const lookEveryMs = 1000;
 
 /** `lifting ████████░░░░░░░░░░░░ 3000 of 7500` */
 export function progressBar(doing: string, done: number, total: number): string {
@@ -26,8 +31,24 @@ export function openTerminal(
     if (isDirty) output.write("\r\u001b[K");
     isDirty = false;
   };
+  const progress = (text: string): void => {
+    if (!output.isTTY) return;
+    clear();
+    output.write(text.slice(0, output.columns - 1));
+    isDirty = true;
+  };
   return {
     clear,
+    progress,
+    async during(look, work) {
+      if (!output.isTTY) return await work();
+      const timer = setInterval(() => void look().then(progress, () => undefined), lookEveryMs);
+      try {
+        return await work();
+      } finally {
+        clearInterval(timer);
+      }
+    },
     async confirm(question) {
       if (isSure) return;
       if (!input.isTTY || !output.isTTY)
@@ -39,12 +60,6 @@ export function openTerminal(
       } finally {
         lines.close();
       }
-    },
-    progress(text) {
-      if (!output.isTTY) return;
-      clear();
-      output.write(text.slice(0, output.columns - 1));
-      isDirty = true;
     },
   };
 }

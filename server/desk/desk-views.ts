@@ -182,6 +182,8 @@ export type TrialBan = Readonly<{
   untilMs: number | null;
   reason: string;
 }>;
+/** Failures judged, of those there are. */
+export type TrialProgress = Readonly<{ done: number; total: number }>;
 /** What a policy would have done with what was recorded. */
 export type PolicyTrial = Readonly<{
   days: number;
@@ -222,6 +224,11 @@ export type AuditView = Readonly<{
   /** Among others `before`, `after`, `note` (why) and `requestId`. */
   detail: Readonly<Record<string, unknown>>;
   hash: string;
+}>;
+/** Where an act has arrived: hosts that carried out its orders, by scope. No scope: it ordered nothing, or is too old. */
+export type AuditReach = Readonly<{
+  sequence: number;
+  scopes: readonly Readonly<{ scope: string; applied: number; total: number; waiting: readonly string[] }>[];
 }>;
 /** `brokenAt` null = nobody has touched it. */
 export type AuditCheck = Readonly<{ entries: number; brokenAt: number | null }>;

@@ -5,6 +5,7 @@ import type {
   ApprovalView,
   AuditCheck,
   AuditQuery,
+  AuditReach,
   AuditView,
   BanExport,
   EnrollmentTokenView,
@@ -26,6 +27,7 @@ import type {
   PolicyView,
   StatsView,
   TenantChange,
+  TrialProgress,
   WriteOptions,
 } from "./desk-views.ts";
 
@@ -90,6 +92,8 @@ export type Desk = Readonly<{
   setPolicy(asker: Principal, document: string, options?: WriteOptions): Promise<PolicyView>;
   /** What this policy would have done with the failures of the last days, beside the one in force. */
   tryPolicy(asker: Principal, document: string, days: number): Promise<PolicyTrial>;
+  /** How far the trial that runs now has come; null when none does. */
+  trialProgress(asker: Principal): Promise<TrialProgress | null>;
   /** Puts the version before the one in force in force again, as a new version. */
   revertPolicy(asker: Principal, options?: WriteOptions): Promise<PolicyView>;
 
@@ -113,6 +117,8 @@ export type Desk = Readonly<{
   revokeApiToken(asker: Principal, id: number, options?: WriteOptions): Promise<void>;
 
   audit(asker: Principal, query: AuditQuery): Promise<Page<AuditView>>;
+  /** Which hosts an act has reached; orders are kept for a week. */
+  auditReach(asker: Principal, sequence: number): Promise<AuditReach>;
   /** Recomputes the whole chain of the audit log. */
   verifyAudit(asker: Principal): Promise<AuditCheck>;
 

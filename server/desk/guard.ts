@@ -15,12 +15,20 @@ export const leastRoles: Readonly<Record<Verb, Role>> = {
     decideHeld: "operator",
     liftBans: "operator",
     tryPolicy: "operator",
+    trialProgress: "operator",
     addEnrollmentToken: "operator",
     enrollmentTokens: "operator",
   },
   ...{ revokeEnrollmentToken: "operator", reject: "operator", approve: "admin" },
   ...{ setPolicy: "admin", revertPolicy: "admin", addTenant: "admin", changeTenant: "admin" },
-  ...{ apiTokens: "admin", addApiToken: "admin", revokeApiToken: "admin", audit: "admin", verifyAudit: "admin" },
+  ...{
+    apiTokens: "admin",
+    addApiToken: "admin",
+    revokeApiToken: "admin",
+    audit: "admin",
+    auditReach: "admin",
+    verifyAudit: "admin",
+  },
 };
 
 /** Refuses with the sentence that says which role would be enough. */

@@ -4,13 +4,24 @@ import { decideHeldById } from "../ingest/admin-acts.ts";
 import { checkAudit, listAudit } from "../store/audit.ts";
 import { listFailures, readFailurePlace, writeFailurePlace } from "../store/failure-lists.ts";
 import { recentFailures } from "../store/failures.ts";
+import { receiptOf } from "../store/hosts.ts";
 import { findHeld, type HeldRow, type IncidentPlace, listHeld, listIncidents } from "../store/incidents.ts";
+import { orderedAt } from "../store/orders.ts";
 import type { Desk, FailureView } from "./desk.ts";
 import { actOf, badCursor, beforeOf, type DeskParts, pageOf, requireFleet, requireTenant } from "./desk-parts.ts";
 import type { HeldView } from "./desk-views.ts";
+import { mayChange } from "./scopes.ts";
 import { showEvidence } from "./show-ban.ts";
 
-type LogVerbs = "failures" | "recentFailures" | "incidents" | "held" | "decideHeld" | "audit" | "verifyAudit";
+type LogVerbs =
+  | "failures"
+  | "recentFailures"
+  | "incidents"
+  | "held"
+  | "decideHeld"
+  | "audit"
+  | "auditReach"
+  | "verifyAudit";
 
 /** What happened: failures, what came of them, and what people did. */
 export function logDesk(parts: DeskParts): Pick<Desk, LogVerbs> {
@@ -71,6 +82,20 @@ export function logDesk(parts: DeskParts): Pick<Desk, LogVerbs> {
           ...{ sequence, atMs, actor, action, target, detail, hash },
         }),
       );
+    },
+    async auditReach(asker, sequence) {
+      const [entry] = await listAudit(store, sequence + 1, 1, { tenant: asker.tenant ?? undefined });
+      if (entry?.sequence !== sequence) throw new Fleet2banError("not_found", `there is no entry ${sequence}`);
+      const ordered = await orderedAt(store, entry.atMs);
+      const seen = ordered.filter(({ scope }) => scope === "fleet" || mayChange(asker, directory, scope));
+      const scopes = await Promise.all(
+        seen.map(async ({ scope, revision }) => {
+          const receipt = await receiptOf(store, scope, revision, parts.orderEpoch, asker.tenant);
+          const { applied, total, waiting } = receipt;
+          return { scope: directory.showScope(scope), applied, total, waiting };
+        }),
+      );
+      return { sequence, scopes };
     },
     async verifyAudit(asker) {
       requireFleet(asker, "the whole audit log");

@@ -6,15 +6,22 @@ import { StaleError } from "../refusals.ts";
 import { currentPolicy, listPolicies, type PolicyRecord, policyByVersion, readPolicy } from "../store/policies.ts";
 import type { Desk, Principal } from "./desk.ts";
 import { actOf, beforeOf, type DeskParts, pageOf, requireFleet } from "./desk-parts.ts";
-import type { PolicyView, WriteOptions } from "./desk-views.ts";
+import type { PolicyView, TrialProgress, WriteOptions } from "./desk-views.ts";
 import { tryPolicy } from "./policy-trial.ts";
 
-type PolicyVerbs = "policy" | "policyVersions" | "policyVersion" | "setPolicy" | "tryPolicy" | "revertPolicy";
+type PolicyVerbs =
+  | "policy"
+  | "policyVersions"
+  | "policyVersion"
+  | "setPolicy"
+  | "tryPolicy"
+  | "trialProgress"
+  | "revertPolicy";
 
 /** All thresholds, as one document in numbered versions. */
 export function policyDesk(parts: DeskParts): Pick<Desk, PolicyVerbs> {
   const { store, writer } = parts;
-  let trial: Promise<unknown> | undefined;
+  let trial: TrialProgress | undefined;
 
   async function current(): Promise<PolicyView> {
     const { version } = await currentPolicy(store);
@@ -69,13 +76,18 @@ export function policyDesk(parts: DeskParts): Pick<Desk, PolicyVerbs> {
       if (trial !== undefined) {
         throw new Fleet2banError("unavailable", "another trial is running; it takes seconds, try again after it");
       }
-      const running = tryPolicy(store, policy, days, parts.now());
-      trial = running;
+      trial = { done: 0, total: 0 };
       try {
-        return await running;
+        return await tryPolicy(store, policy, days, parts.now(), (progress) => {
+          trial = progress;
+        });
       } finally {
         trial = undefined;
       }
+    },
+    async trialProgress(asker) {
+      requireFleet(asker, "the policy");
+      return trial ?? null;
     },
     async revertPolicy(asker, options) {
       requireFleet(asker, "the policy");

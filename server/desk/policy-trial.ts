@@ -3,12 +3,12 @@ import { createJudge } from "../domain/create-judge.ts";
 import type { BanDecision, Judge, Memory } from "../domain/judge.ts";
 import { horizonsOf, type Policy } from "../domain/policy.ts";
 import { rememberedBans } from "../store/bans.ts";
-import { failureBefore, failuresSince, type RecordedFailure } from "../store/failure-lists.ts";
+import { countRecorded, failureBefore, failuresSince, type RecordedFailure } from "../store/failure-lists.ts";
 import { currentPolicy } from "../store/policies.ts";
 import { standingRules } from "../store/rules.ts";
 import type { Sql } from "../store/sql.ts";
 import { rememberedQuarantines, tenantFacts } from "../store/tenants.ts";
-import type { PolicyTrial, TrialBan } from "./desk-views.ts";
+import type { PolicyTrial, TrialBan, TrialProgress } from "./desk-views.ts";
 
 /** A trial judges every failure twice; so many take some ten seconds. More: the newest are taken. */
 export const trialFailuresMax = 1_000_000;
@@ -21,7 +21,13 @@ const shownMax = 20;
  * Runs what was recorded through the policy in force and through another, each on a judge of its own that starts from
  * the bans of that time. Lists and tenants are those of now; what people did in the meantime is left out.
  */
-export async function tryPolicy(sql: Sql, policy: Policy, days: number, nowMs: number): Promise<PolicyTrial> {
+export async function tryPolicy(
+  sql: Sql,
+  policy: Policy,
+  days: number,
+  nowMs: number,
+  progress: (progress: TrialProgress) => void = () => undefined,
+): Promise<PolicyTrial> {
   const wantedMs = nowMs - days * dayMs;
   const cutMs = await failureBefore(sql, wantedMs, trialFailuresMax);
   const fromMs = cutMs === null ? wantedMs : cutMs + 1;
@@ -30,6 +36,7 @@ export async function tryPolicy(sql: Sql, policy: Policy, days: number, nowMs: n
   const memory = await memoryAt(sql, fromMs, bansMs);
   const before = new Run(createJudge(inForce, { memory, nowMs: fromMs }));
   const after = new Run(createJudge(policy, { memory, nowMs: fromMs }));
+  const total = await countRecorded(sql, fromMs);
   let failures = 0;
   for await (const page of failuresSince(sql, fromMs, pageRows)) {
     for (const failure of page) {
@@ -37,6 +44,7 @@ export async function tryPolicy(sql: Sql, policy: Policy, days: number, nowMs: n
       after.take(failure);
     }
     failures += page.length;
+    progress({ done: failures, total: Math.max(total, failures) });
   }
   return { days, failures, truncated: cutMs !== null, fromMs, ...compare(before, after) };
 }

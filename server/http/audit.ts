@@ -3,7 +3,7 @@ import type { Desk } from "../desk/desk.ts";
 import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
 import { json, needs, problems } from "./routes.ts";
-import { PageParams, pageOf, Time, timeOf } from "./schemas.ts";
+import { IdParam, PageParams, pageOf, Time, timeOf } from "./schemas.ts";
 
 export const AuditEntry = z
   .object({
@@ -44,6 +44,23 @@ const verify = createRoute({
   responses: { 200: json(AuditCheck, "`brokenAt`: the first entry somebody touched; null when sound."), ...problems },
 });
 
+export const AuditReach = z
+  .object({
+    sequence: z.int(),
+    scopes: z.array(z.object({ scope: z.string(), applied: z.int(), total: z.int(), waiting: z.array(z.string()) })),
+  })
+  .openapi("AuditReach");
+const reach = createRoute({
+  method: "get",
+  path: "/audit/{id}/reach",
+  summary: "Which hosts an act has reached",
+  description:
+    "By scope of its orders; none for an act that ordered nothing, or whose orders are forgotten after 7 days.",
+  request: { params: IdParam },
+  ...needs(leastRoles.auditReach),
+  responses: { 200: json(AuditReach, "Hosts that carried it out, and those still waiting."), ...problems },
+});
+
 export function auditRoutes(desk: Desk) {
   return newApi()
     .openapi(list, async (context) => {
@@ -54,6 +71,10 @@ export function auditRoutes(desk: Desk) {
         detail: { ...detail },
       }));
       return context.json({ items, next: page.next }, 200);
+    })
+    .openapi(reach, async (context) => {
+      const { sequence, scopes } = await desk.auditReach(context.get("principal"), context.req.valid("param").id);
+      return context.json({ sequence, scopes: scopes.map((each) => ({ ...each, waiting: [...each.waiting] })) }, 200);
     })
     .openapi(verify, async (context) => context.json(await desk.verifyAudit(context.get("principal")), 200));
 }

@@ -119,8 +119,21 @@ const revert = createRoute({
   responses: { 200: tagged(Policy, "The new version, with the old document."), ...problems, ...stale },
 });
 
+export const TrialProgress = z
+  .object({ done: z.int(), total: z.int() })
+  .nullable()
+  .openapi("TrialProgress", { example: { done: 5000, total: 20_000 } });
+const progress = createRoute({
+  method: "get",
+  path: "/policy/trial",
+  summary: "How far the trial that runs now has come",
+  ...needs(leastRoles.trialProgress),
+  responses: { 200: json(TrialProgress, "Failures judged, of those there are; null when no trial runs."), ...problems },
+});
+
 export function policyRoutes(desk: Desk) {
   return newApi()
+    .openapi(progress, async (context) => context.json(await desk.trialProgress(context.get("principal")), 200))
     .openapi(current, async (context) => {
       const policy = await desk.policy(context.get("principal"));
       return context.json(showPolicy(policy), 200, { etag: quoted(policy.etag) });

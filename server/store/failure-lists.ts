@@ -81,6 +81,14 @@ export type RecordedFailure = Readonly<{
   jail: string;
 }>;
 
+/** How many rows `failuresSince` will give. */
+export async function countRecorded(sql: Sql, fromMs: number): Promise<number> {
+  const [row] = await sql.rows<{ count: number }>("select count(*) as count from failures where received_ms >= $1", [
+    fromMs,
+  ]);
+  return row?.count ?? 0;
+}
+
 /** Everything recorded from `fromMs` on, in the order of arrival, a page at a time. */
 export async function* failuresSince(
   sql: Sql,

@@ -128,6 +128,14 @@ export async function startOrderEpoch(sql: Sql, nowMs: number): Promise<number> 
   return epoch;
 }
 
+/** What was ordered in one turn of the coordinator, by scope: the last revision. Empty when it is forgotten by now. */
+export async function orderedAt(sql: Sql, atMs: number): Promise<Readonly<{ scope: Scope; revision: number }>[]> {
+  return sql.rows<{ scope: Scope; revision: number }>(
+    "select scope, max(revision) as revision from orders where at_ms = $1 group by scope order by scope",
+    [atMs],
+  );
+}
+
 /** Forgets orders from before, but never the last one of a scope. @returns how many */
 export async function pruneOrders(sql: Sql, beforeMs: number): Promise<number> {
   const rows = await sql.rows<{ count: number }>(

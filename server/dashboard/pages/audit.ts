@@ -1,6 +1,7 @@
 import { html } from "hono/html";
+import { Fleet2banError } from "../../../shared/errors.ts";
 import type { AuditView } from "../../desk/desk-views.ts";
-import { disclosure, input } from "../parts/form.ts";
+import { disclosure, fields, input } from "../parts/form.ts";
 import { type Content, type Html, nothing } from "../parts/html.ts";
 import { live } from "../parts/live.ts";
 import { type Column, count, table } from "../parts/table.ts";
@@ -8,10 +9,13 @@ import { clock } from "../parts/time.ts";
 import { may, type Page, type Pages, type Visit } from "../visit.ts";
 
 const rowsMax = 100;
+/** Hosts named one by one. */
+const namedMax = 20;
 
 /** Who did what and why. Nothing here can be changed, and a change made behind our back is found. */
 export function auditPages(pages: Pages): void {
   pages.get("/audit", "audit", show);
+  pages.get("/audit/reach", "audit", reach);
   pages.post(
     "/audit/verify",
     "verifyAudit",
@@ -73,6 +77,26 @@ ${live(
   return { title: "Audit", content };
 }
 
+/** Where one act has arrived by now. */
+async function reach(visit: Visit): Promise<Page> {
+  const { desk, principal, query } = visit;
+  const entry = fields.id.safeParse(query.get("entry")).data;
+  if (entry === undefined) throw new Fleet2banError("invalid", "entry: choose one from the audit log");
+  const { scopes } = await desk.auditReach(principal, entry);
+  const rows = scopes.map(({ scope, applied, total, waiting }) => ({
+    id: `reach-${scope}`,
+    cells: [scope, `${count(applied)} of ${count(total)} hosts`, waiting.slice(0, namedMax).join(", ")],
+  }));
+  const columns = [{ name: "Scope" }, { name: "Carried out on" }, { name: "Waiting for", kind: "wide" }] as const;
+  const empty = "It ordered nothing to hosts, or its orders are forgotten by now: they are kept for a week.";
+  const shown = table(columns, rows, { caption: "Hosts it has reached", empty });
+  const isWaiting = scopes.some(({ applied, total }) => applied < total);
+  const content = html`<h1>Entry ${count(entry)}: hosts it has reached</h1>
+${live({ ...visit, path: "/audit/reach" }, html`<section class="card">${shown}</section>`, isWaiting)}
+<p><a class="button" href="/audit">Back to the log</a></p>`;
+  return { title: "Reached", content };
+}
+
 function verifyForm({ formToken }: Visit): Html {
   return html`<form method="post" action="/audit/verify"><input type="hidden" name="formToken" value="${formToken}"><button>Check the whole log</button></form>`;
 }
@@ -81,10 +105,10 @@ function whyOf({ detail }: AuditView): Content {
   return typeof detail.note === "string" ? detail.note : nothing;
 }
 
-function detailOf({ detail, hash }: AuditView): Html {
+function detailOf({ sequence, detail, hash }: AuditView): Html {
   const shown = JSON.stringify(detail, null, 2);
   return disclosure(
     "Detail",
-    html`<pre class="document" tabindex="0">${shown}</pre><p class="quiet">Hash <code>${hash}</code></p>`,
+    html`<pre class="document" tabindex="0">${shown}</pre><p><a href="/audit/reach?entry=${sequence}">Hosts it has reached</a></p><p class="quiet">Hash <code>${hash}</code></p>`,
   );
 }

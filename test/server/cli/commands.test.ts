@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { serve } from "@hono/node-server";
+import { commands } from "../../../server/cli/commands.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
 import { runProgram } from "../../support/program.ts";
 import { type ApiArena, openApi } from "../http/open-api.ts";
@@ -105,6 +106,28 @@ test("what is too wide for one admin waits for another one, and says so", async 
   assert.equal(await says("approvals"), "nothing waits\n");
 });
 
+test("several addresses are asked about and lifted with one command, as fail2ban-client does", async () => {
+  for (const net of ["192.0.2.31", "192.0.2.32", "192.0.2.33"]) await says("ban", net, "--time", "1h", "--reason", "x");
+  assert.equal(await says("banned", "192.0.2.31", "192.0.2.33"), "192.0.2.31 admin\n192.0.2.33 admin\n");
+  const lifted = await says("unban", "192.0.2.31", "192.0.2.32", "192.0.2.33");
+  assert.equal(lifted.split("\n").length, 4);
+  assert.equal(await says("banned"), "");
+});
+
+test("ping and version answer as fail2ban-client's do", async () => {
+  assert.equal(await says("ping"), "pong: admin of fleet, admin of the whole fleet\n");
+  assert.match(await says("version"), /^coordinator test, fleet2ban \d/);
+});
+
+test("every command's help names the command, every option and every word", async () => {
+  for (const [name, { help, words = [] }] of Object.entries(commands)) {
+    const text = await says(name, "--help");
+    assert.match(text, new RegExp(`^usage: fleet2ban ${name}\\b`));
+    for (const option of Object.keys(help.options)) assert.ok(text.includes(`--${option}`), `${name} --${option}`);
+    for (const word of words) assert.ok(text.includes(word), `${name} ${word}`);
+  }
+});
+
 test("the words of fail2ban-client mean what they mean there, on the whole fleet", async () => {
   await commitBatches(api.arena.writer, [
     batchOf("h1", 1, { failures: failuresOf("203.0.113.1", 2, api.arena.nowMs) }),
@@ -175,6 +198,8 @@ test("tokens are made, listed and revoked, and the log of all of this verifies",
   assert.match(await says("token", "enrolments"), /default +any +1 /);
   assert.equal(await says("token", "revoke-enrolment", "1"), "revoked enrolment token 1\n");
   assert.match(await says("audit", "--action", "add token"), /admin of fleet +add token +panel/);
+  const [ban] = await values<{ sequence: number }>("audit", "--action", "ban");
+  assert.match(await says("audit", "reach", String(ban?.sequence)), /^SCOPE .*\nfleet +0\/\d +h1/);
   assert.match(await says("audit", "verify"), /^sound: \d+ entries\n$/);
   await api.arena.store.rows("alter table audit disable trigger all");
   await api.arena.store.rows("update audit set actor = 'somebody else' where sequence = 3");

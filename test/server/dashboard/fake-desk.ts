@@ -222,6 +222,10 @@ const answers: Partial<Desk> = {
       detail: { note: hostile, before: hostile },
       hash: "ab12",
     }),
+  auditReach: async (_asker, sequence) => ({
+    sequence,
+    scopes: [{ scope: hostile, applied: 1, total: 2, waiting: [hostile] }],
+  }),
   verifyAudit: async () => ({ entries: 9, brokenAt: null }),
 };
 

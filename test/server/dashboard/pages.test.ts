@@ -103,7 +103,7 @@ test("a viewer is offered nothing that a viewer may not do", async () => {
 
 test("pages a role may not see are refused, and say which role may", async () => {
   const visitor = await loggedIn("f2b_viewer");
-  for (const path of ["/tokens", "/audit", "/enroll", "/unban?net=192.0.2.7"]) {
+  for (const path of ["/tokens", "/audit", "/audit/reach?entry=9", "/enroll", "/unban?net=192.0.2.7"]) {
     const response = await visitor.get(path);
     assert.equal(response.status, 403, path);
     assert.match(await response.text(), /this needs the role \w+; your token &quot;a viewer&quot; has viewer/);

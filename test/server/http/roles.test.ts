@@ -41,7 +41,7 @@ const more: Readonly<Record<Exclude<Role, "viewer">, readonly string[]>> = {
     ...["PATCH /hosts/{host}", "DELETE /hosts/{host}", "POST /bans", "POST /held/{id}/release", "POST /held/{id}/drop"],
     "POST /approvals/{id}/reject",
     "POST /bans/lift",
-    ...["POST /allow", "DELETE /allow/{id}", "POST /policy/trial"],
+    ...["POST /allow", "DELETE /allow/{id}", "POST /policy/trial", "GET /policy/trial"],
     ...["GET /enrollment-tokens", "POST /enrollment-tokens", "DELETE /enrollment-tokens/{id}"],
   ],
   admin: [
@@ -54,6 +54,7 @@ const more: Readonly<Record<Exclude<Role, "viewer">, readonly string[]>> = {
       "DELETE /tokens/{id}",
       "GET /audit",
       "GET /audit/verify",
+      "GET /audit/{id}/reach",
     ],
   ],
 };
@@ -110,6 +111,7 @@ test("what is the fleet's is refused to a tenant's admin also when the request m
     ["GET", "/held"],
     ["POST", "/held/1/release"],
     ["POST", "/held/1/drop"],
+    ["GET", "/policy/trial"],
     ["POST", "/bans/lift", { filter: {}, all: true, reason: "x" }],
     ["GET", "/never"],
     ["POST", "/never", { net: "198.51.100.1", reason: "x" }],
