@@ -121,7 +121,8 @@ function resolveJail(context: JailContext, name: string, journal: JournalPlace |
     ignoreIp: (texts.get("ignoreip") ?? "").split(/[ ,\n]+/).filter((word) => word !== ""),
     ignoreCommand: texts.get("ignorecommand") || null,
     ignoreCache: options.ignoreCache(),
-    useDns: read.useDns ?? ("warn" as const),
+    // fail2ban would resolve: whoever owns a name decides where it points, so only a jail that says so does.
+    useDns: read.useDns ?? ("no" as const),
     actions,
   };
   return { ...settings, warnings: [...warnings, ...options.warnings] };

@@ -40,6 +40,9 @@ function ours(jail: JailSettings) {
   };
 }
 
+/** Our own default, by intent; fail2ban's is `warn`. */
+const usednsDefault = "no";
+
 function theirs(dump: Dump): ReturnType<typeof ours> {
   const value = (option: string) => dump.values.get(option) || null;
   const seconds = (option: string) => Math.trunc(parseTimeValue(value(option) ?? "600", option));
@@ -49,7 +52,7 @@ function theirs(dump: Dump): ReturnType<typeof ours> {
     prefregex: value("prefregex"),
     datepattern: value("datepattern"),
     maxlines: Number(value("maxlines") ?? 1),
-    usedns: (value("usedns") ?? "warn") as JailSettings["useDns"],
+    usedns: (value("usedns") ?? usednsDefault) as JailSettings["useDns"],
     journalmatch: dump.journalmatch.flatMap(alternatives),
     maxretry: Number(value("maxretry") ?? 3),
     maxmatches: Number(value("maxmatches") ?? 5),
