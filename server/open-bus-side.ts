@@ -7,6 +7,7 @@ import type { BusAddress } from "./bus/connect.ts";
 import { HostRates } from "./bus/host-rates.ts";
 import { type BusKeys, loadBusKeys } from "./bus/keys.ts";
 import { managedNats } from "./bus/managed-nats.ts";
+import { requireRefusals } from "./bus/self-test.ts";
 import { openSystem, type System } from "./bus/system.ts";
 import type { ServerConfig } from "./config.ts";
 import { holesOf } from "./embedded/nats-program.ts";
@@ -54,6 +55,7 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
   const system = opened.use(await openSystem(address, keys, account, events.log, connections));
   // The server must know the account before anybody of it can connect.
   await system.push();
+  if (config.natsUrl !== undefined) await requireRefusals(address, keys);
   const bus = opened.use(await openBus(address, keys, events.log, admitting(parts, opened)));
   const presence = watchPresence(system, parts);
   const cloneCheck = setInterval(presence.check, cloneCheckMs);
