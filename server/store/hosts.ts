@@ -1,4 +1,5 @@
 import { and, asc, eq, gt, ilike, ne, or, sql as text } from "drizzle-orm";
+import { secondMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Scope } from "../../shared/order.ts";
@@ -140,7 +141,10 @@ export async function setHostState(
 
 /** What it has applied of the old tenant's orders says nothing about the new one's. */
 export async function setHostTenant(sql: Sql, host: string, tenant: string, nowMs: number): Promise<void> {
-  await sql.db.update(hosts).set({ tenant, tenantRevision: null, movedMs: nowMs }).where(eq(hosts.host, host));
+  // Credentials are dated in whole seconds: those of a move a moment ago are from before this one, and must be dated so.
+  const movedMs = text<number>`greatest(${nowMs}::bigint,
+    greatest(${hosts.movedMs}, ${hosts.credentialsSinceMs}) + ${secondMs}::bigint)`;
+  await sql.db.update(hosts).set({ tenant, tenantRevision: null, movedMs }).where(eq(hosts.host, host));
   await sql.rows("update local_bans set tenant = $2 where host = $1", [host, tenant]);
 }
 
