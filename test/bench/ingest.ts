@@ -1,5 +1,5 @@
 import { createPublicKey } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,7 +9,7 @@ import { type CommandHelp, formatHelp, parseCommandLine, reportFatal } from "../
 import { exitCodeOf, exitCodes, Fleet2banError } from "../../shared/errors.ts";
 import { decodeOrderFrame } from "../../shared/order-frame.ts";
 import { freePorts } from "../support/live-fleet.ts";
-import { startProgram } from "../support/program.ts";
+import { type Program, startProgram } from "../support/program.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { cpuSeconds, cpuSecondsOfTree, memoryMb } from "./cpu-seconds.ts";
 import { IngestFleet, type Prepared, prepare } from "./ingest-fleet.ts";
@@ -21,9 +21,11 @@ const help: CommandHelp = {
     "How many failures a second one coordinator takes in, and how soon it decides: a real coordinator process with its\n" +
     "PostgreSQL (synchronous commits, fsync on) and nats-server, and a fleet that sends batches as agents do, one in\n" +
     "flight each, some of them twice. At the end every line is counted again in the database. Prints JSON:\n" +
-    "failuresPerSecond, subjects, rssMb, decisionP50Ms, decisionP99Ms, lost, doubled, and the CPU each part used.",
+    "failuresPerSecond, subjects, rssMb, decisionP50Ms, decisionP99Ms, lost, doubled, and the CPU each part used\n" +
+    "(coordinator: the one that leads; others: those that share its work, together).",
   options: {
     agents: { value: "N", help: "agents (default 10000)" },
+    coordinators: { value: "N", help: "coordinators that share the work (default 1)" },
     failures: { value: "N", help: "failures of the first part, as fast as they are taken (default 1200000)" },
     subjects: { value: "N", help: "different addresses among them (default 1000000)" },
     decisions: { value: "N", help: "bans timed in the second part (default 100)" },
@@ -55,7 +57,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const number = (name: string, otherwise: number) => Number(line.text(name) ?? otherwise);
   const say = (text: string) => (line.on("json") ? undefined : process.stdout.write(`${text}\n`));
-  await using bench = await openBench(number("agents", 10_000));
+  await using bench = await openBench(number("agents", 10_000), number("coordinators", 1));
   const subjects = number("subjects", 1_000_000);
   const traffic = new IngestTraffic(subjects);
   const throughput = await measureThroughput(bench, traffic, number("failures", 1_200_000));
@@ -76,7 +78,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 type Bench = Awaited<ReturnType<typeof openBench>>;
 
-async function openBench(agents: number) {
+async function openBench(agents: number, coordinators: number) {
   await using opened = new AsyncDisposableStack();
   const dataDir = mkdtempSync(join(tmpdir(), "fleet2ban-bench-"));
   opened.defer(() => rmSync(dataDir, { recursive: true, force: true }));
@@ -96,12 +98,20 @@ async function openBench(agents: number) {
   const database = await openDatabase(dataDir);
   opened.defer(() => database.end());
   const query = async <Row extends object>(text: string): Promise<Row[]> => (await database.query<Row>(text)).rows;
+  const others: Program[] = [];
+  for (let number = 2; number <= coordinators; number += 1)
+    others.push(opened.use(await startAnother(dataDir, busPort)));
+  await waitFor(async () => {
+    const [row] = await query<{ owners: number }>("select count(distinct owner)::integer as owners from partitions");
+    return row?.owners === coordinators;
+  }, "the work to be shared");
   const keys = loadBusKeys(dataDir);
   const fleet = opened.use(await IngestFleet.connect(`nats://127.0.0.1:${busPort}`, keys, hosts));
   const pidIn = (file: string) => Number(readFileSync(join(dataDir, file), "utf8").split("\n")[0]);
   const parts = { postgres: pidIn("postgres/cluster/postmaster.pid"), nats: pidIn("nats/nats.pid") };
   const cpu = () => ({
     coordinator: cpuSeconds(coordinator.pid),
+    others: others.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0),
     postgres: cpuSecondsOfTree(parts.postgres),
     nats: cpuSeconds(parts.nats),
     load: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
@@ -109,6 +119,19 @@ async function openBench(agents: number) {
   const { rssMb: rssAtStartMb } = memoryMb(coordinator.pid);
   const closing = opened.move();
   return { coordinator, query, fleet, keys, cpu, rssAtStartMb, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+}
+
+/** One more, on the first one's database and bus; its data directory goes with the first one's. */
+async function startAnother(dataDir: string, busPort: number | undefined): Promise<Program> {
+  const own = mkdtempSync(join(dataDir, "another-"));
+  cpSync(join(dataDir, "keys"), join(own, "keys"), { recursive: true });
+  const password = readFileSync(join(dataDir, "postgres-password"), "utf8").trim();
+  const socket = encodeURIComponent(join(dataDir, "postgres"));
+  const database = `postgres://fleet2ban:${encodeURIComponent(password)}@localhost/fleet2ban?host=${socket}`;
+  const address = ["--database-url", database, "--nats-url", `nats://127.0.0.1:${busPort}`, "--http", "127.0.0.1:0"];
+  const program = startProgram("server/main.ts", ["--data-dir", own, ...address, "--log-level", "error"]);
+  await program.line(/coordinator: http/, 120_000);
+  return program;
 }
 
 async function openDatabase(dataDir: string): Promise<pg.Client> {
@@ -172,6 +195,7 @@ async function measureThroughput({ fleet, cpu }: Bench, traffic: IngestTraffic, 
   const used = (part: keyof typeof after) => Math.round((after[part] - before[part]) * 100) / 100;
   const cpuSecondsUsed = {
     coordinator: used("coordinator"),
+    others: used("others"),
     postgres: used("postgres"),
     nats: used("nats"),
     load: used("load"),
@@ -185,6 +209,7 @@ async function measureThroughput({ fleet, cpu }: Bench, traffic: IngestTraffic, 
     cpuSeconds: cpuSecondsUsed,
     cpuMicrosPerFailure: {
       coordinator: microsPerFailure("coordinator"),
+      others: microsPerFailure("others"),
       postgres: microsPerFailure("postgres"),
       nats: microsPerFailure("nats"),
       load: microsPerFailure("load"),
