@@ -78,7 +78,10 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
 }
 
 /** One host's flood must not delay the others' reports. */
-function admitting({ conduct, now }: BusSideParts, opened: AsyncDisposableStack): (host: string) => boolean {
+export function admitting(
+  { conduct, now }: Pick<BusSideParts, "conduct" | "now">,
+  opened: AsyncDisposableStack,
+): (host: string) => boolean {
   const rates = new HostRates();
   const timer = setInterval(() => rates.prune(now()), pruneEveryMs);
   opened.defer(() => clearInterval(timer));

@@ -3,14 +3,14 @@ import { Hono } from "hono";
 import { formatNet, parseNet } from "../shared/address.ts";
 import { Fleet2banError, messageOf } from "../shared/errors.ts";
 import { keyFingerprint } from "../shared/order-frame.ts";
-import { partitionDefault } from "../shared/subjects.ts";
 import { version } from "../shared/version.ts";
-import type { Bus } from "./bus/bus.ts";
+import { type Bus, everyPartition } from "./bus/bus.ts";
 import { loadBusKeys } from "./bus/keys.ts";
 import type { ServerConfig } from "./config.ts";
 import { createDashboard } from "./dashboard/dashboard.ts";
 import type { Desk } from "./desk/desk.ts";
 import { openDesk } from "./desk/open-desk.ts";
+import { partitionCount } from "./domain/partition.ts";
 import { startPostgres } from "./embedded/postgres.ts";
 import { createEvents, type Events } from "./events.ts";
 import { firstStart } from "./first-start.ts";
@@ -29,6 +29,7 @@ import type { Logger } from "./logger.ts";
 import { type BusSide, openBusSide } from "./open-bus-side.ts";
 import { openHostsSide } from "./open-hosts-side.ts";
 import { type Publisher, startPublisher } from "./orders/publisher.ts";
+import { type Judging, startSharing, startSharingOut } from "./sharing.ts";
 import { openStandby } from "./standby.ts";
 import { listHosts } from "./store/hosts.ts";
 import { openStore, type Store } from "./store/open-store.ts";
@@ -72,13 +73,18 @@ export async function run(config: ServerConfig, deps: Deps): Promise<Coordinator
   const failed = Promise.withResolvers<never>();
   // Whoever waits for it hears of it; nobody must.
   failed.promise.catch(() => undefined);
-  const seat = opened.use(openSeat({ url: databaseUrl, partition: partitionDefault, log, lost: failed.reject }));
+  const seat = opened.use(
+    openSeat({ url: databaseUrl, seat: { kind: "leader", number: 0 }, log, lost: failed.reject }),
+  );
   const front = opened.use(openFront(config.http));
   const events = createEvents(log);
+  const judging: Judging = { writer: undefined };
+  const partitions = () => judging.writer?.partitions() ?? 0;
+  events.gauge("f2b_partitions", `Parts of the work, of ${partitionCount}, that this coordinator does.`, partitions);
   const homes = openAddressHomes(config.addressData);
   const surface = (desk: Desk) => surfaceOf(config, desk, events, now);
   const leading = opened.use(new AsyncDisposableStack());
-  const parts = { config, store, events, homes, failed: failed.reject, ...deps };
+  const parts = { config, store, events, homes, judging, failed: failed.reject, ...deps };
   if (await seat.tryTake()) {
     const { desk, natsUrl, adminToken } = await lead(parts, leading);
     front.show(surface(desk));
@@ -94,8 +100,13 @@ export async function run(config: ServerConfig, deps: Deps): Promise<Coordinator
   front.show(surface(standby.desk));
   const url = await front.listen();
   const stop = new AbortController();
+  const { directory } = standby;
+  const sharing = leading.use(
+    startSharing({ config, databaseUrl, url, store, directory, events, judging, now, log, fault: deps.fault }),
+  );
   const takeOver = async (): Promise<void> => {
     if (!(await seat.take(stop.signal))) return;
+    await sharing[Symbol.asyncDispose]();
     log.warn({ before: before?.url, event: "leads" }, "the seat is free: this coordinator leads from now on");
     const { desk } = await lead(parts, leading);
     front.show(surface(desk));
@@ -119,12 +130,13 @@ type LeadParts = Deps &
     store: Store;
     events: Events;
     homes: AddressHomes;
+    judging: Judging;
     failed: (error: unknown) => void;
   }>;
 
 /** All that only one coordinator at a time does: bus, judgement, orders, jobs. `opened` closes it in reverse. */
 async function lead(
-  { config, store, events, homes, failed, now, log, fault }: LeadParts,
+  { config, store, events, homes, judging, failed, now, log, fault }: LeadParts,
   opened: AsyncDisposableStack,
 ) {
   const directory = new HostDirectory();
@@ -138,7 +150,12 @@ async function lead(
   const canary = config.canary === "off" ? null : canonicalNet(config.canary);
   const publisher = opened.use(await openPublisher(store, side, directory, orders, { canary, now, log }));
   const committed = (commit: Commit) => tell(commit, publisher, directory, events);
-  const writer = opened.use(await openJudgeWriter({ store, now, log, committed, ...(fault && { fault }) }));
+  const shared = (share: ReadonlySet<number> | null) => {
+    side.bus.readFailures(share ?? everyPartition);
+    side.bus.wake();
+  };
+  const writer = opened.use(await openJudgeWriter({ store, now, log, committed, shared, ...(fault && { fault }) }));
+  judging.writer = writer;
   const adminToken = await firstStart(store, writer, now());
   const heeded = heedRefusals(events, conduct);
   opened.use(startIngest({ source: side.bus, writer, events: heeded, replaced: failed, fault }));
@@ -146,6 +163,7 @@ async function lead(
   const hostsParts = { side, store, writer, directory, conduct, publisher, known: hosts, setEpoch, events, now };
   const { enrollment, acts: hostActs } = openHostsSide(hostsParts, opened);
   opened.use(startJobs({ writer, sql: store, now, log, replaced: failed }));
+  opened.use(startSharingOut({ store, writer, changed: side.bus.wakeOthers, log, failed }));
 
   const desk = openDesk({
     ...{ version, store, writer, directory, hostActs, now, events, homes },
@@ -191,7 +209,7 @@ function openPublisher(
 
 /** After the commit: the orders to the agents, the decisions to log and metrics. */
 function tell(
-  { atMs: committedMs, orders, decisions }: Commit,
+  { atMs: committedMs, orders, decisions, followed = [] }: Commit,
   publisher: Publisher,
   directory: HostDirectory,
   events: Events,
@@ -199,6 +217,10 @@ function tell(
   for (const stretch of orders) {
     publisher.publish(stretch.scope, stretch);
     events.latency.ordered(stretch, committedMs);
+  }
+  for (const fact of followed) {
+    if (fact.kind !== "quarantine" || fact.host === null) continue;
+    directory.setState(fact.host, fact.on ? "quarantined" : "active");
   }
   for (const decision of decisions) {
     const { net, atMs } = "net" in decision ? decision : { net: "", atMs: decision.atMs };

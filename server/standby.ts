@@ -23,7 +23,7 @@ const reads: ReadonlySet<keyof Desk> = new Set<keyof Desk>([
 ]);
 
 export type StandbyParts = Readonly<{ store: Store; log: Logger; now: () => number }>;
-export type Standby = AsyncDisposable & Readonly<{ desk: Desk }>;
+export type Standby = AsyncDisposable & Readonly<{ desk: Desk; directory: HostDirectory }>;
 
 /** A coordinator that waits for the seat: it shows what is in the database and sends whoever changes something away. */
 export async function openStandby({ store, log, now }: StandbyParts): Promise<Standby> {
@@ -48,6 +48,9 @@ export async function openStandby({ store, log, now }: StandbyParts): Promise<St
     turn: refuse,
     ask: refuse,
     read: (question) => question(store),
+    coordinator: 0,
+    partitions: () => 0,
+    isShared: () => true,
     close: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   };
@@ -59,6 +62,7 @@ export async function openStandby({ store, log, now }: StandbyParts): Promise<St
     enroll: refuse,
   });
   return {
+    directory,
     desk: new Proxy(desk, {
       get: (target, name) => (isRead(name) ? Reflect.get(target, name) : refuse),
     }),

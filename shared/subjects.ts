@@ -8,12 +8,12 @@ export const tokenPattern = /^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$/;
 
 const prefix = "f2b.v1";
 
-/** Failures are split by partition so that several coordinators can share them; one coordinator uses partition 0. */
+/** Agents publish failures here; nats-server spreads them over the partitions by the host's name. */
 export const partitionDefault = 0;
 
 export const subjects = {
   /** agent → coordinator, captured by the work-queue stream: one `FailureBatch`. */
-  failures: (partition: number | "*", host: string) => `${prefix}.fail.${partition}.${host}`,
+  failures: (partition: number | string, host: string) => `${prefix}.fail.${partition}.${host}`,
   failuresOfAll: `${prefix}.fail.*.*`,
   /** agent → coordinator, core NATS: `sync` asks for orders, `renew` for a JWT, `status` reports. */
   up: (host: string, verb: UpVerb) => `${prefix}.up.${host}.${verb}`,
@@ -27,6 +27,8 @@ export const subjects = {
   hello: `${prefix}.bans.hello`,
   /** coordinator → the agents of one tenant: signed order frames of the tenant scope. */
   tenantOrders: (tenant: string) => `${prefix}.bans.g.${tenant}.t`,
+  /** coordinator → the other coordinators: look into the database. */
+  coordinators: `${prefix}.coordinators`,
   /** enrolment: a one-time user may publish one and subscribe the other, nothing else. */
   enroll: (token: string) => `${prefix}.enroll.${token}`,
   enrollOfAll: `${prefix}.enroll.*`,

@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { messageOf } from "../../shared/errors.ts";
 import { hostOfSubject, subjects, type UpVerb } from "../../shared/subjects.ts";
+import { partitionCount, partitionOfHost } from "../domain/partition.ts";
 import type { Logger } from "../logger.ts";
 import { type BusAddress, closeConnection, connectAs, flushWithin } from "./connect.ts";
 import { openFailureStream } from "./failure-stream.ts";
@@ -29,6 +31,14 @@ export type Bus = AsyncDisposable &
      * @returns as many messages as are there, at most `countMax`; none when the time is over or the bus is cut off
      */
     pullFailures(countMax: number, waitMs: number): Promise<readonly RawBatch[]>;
+    /** Reads the failures of the hosts of these partitions, and no others; at first of all. */
+    readFailures(partitions: ReadonlySet<number>): void;
+    /** To the coordinator that takes in this host's failures. */
+    passOn(host: string, payload: Uint8Array): void;
+    /** Tells other coordinators that there is something of ours for them in the database. Heard from another, it ends `pullFailures`. */
+    wakeOthers(): void;
+    /** Ends the `pullFailures` that waits, or the next one. */
+    wake(): void;
     publish(subject: string, payload: Uint8Array): void;
     /** Every `f2b.v1.up.<host>.<verb>`; one handler per verb. */
     onUp(verb: UpVerb, handler: (host: string, payload: Uint8Array) => void): void;
@@ -43,12 +53,16 @@ export type Bus = AsyncDisposable &
     serverVersion(): string;
   }>;
 
+export const everyPartition: ReadonlySet<number> = new Set(
+  Array.from({ length: partitionCount }, (_, number) => number),
+);
 /** Several coordinators share what agents ask. */
 const queue = "coordinators";
 /** Enrolments at work at once: each is one database transaction and one signature check of 30 ms. */
 const enrollingMax = 4;
 
 /**
+ * @param partitions  of the hosts whose failures are read at first
  * @param admit  whether to hear one more message of this host; what is not heard is dropped, unread
  * @throws Fleet2banError `unavailable` when the first connect fails
  */
@@ -57,6 +71,7 @@ export async function openBus(
   keys: BusKeys,
   log: Logger,
   admit: (host: string) => boolean = () => true,
+  partitions: ReadonlySet<number> = everyPartition,
 ): Promise<Bus> {
   const connection = await connectAs(address, {
     name: "coordinator",
@@ -65,6 +80,13 @@ export async function openBus(
     inbox: coordinatorInbox,
   });
   const failures = openFailureStream(connection, admit, log);
+  failures.read(partitions);
+  const ourName = randomUUID();
+  connection.subscribe(subjects.coordinators, {
+    callback: (error, message) => {
+      if (error === null && message.string() !== ourName) failures.wake();
+    },
+  });
   let connected = true;
   const connectedHandlers: (() => void)[] = [];
   watch(connection, log, (state) => {
@@ -74,6 +96,14 @@ export async function openBus(
 
   return {
     pullFailures: failures.pull,
+    readFailures: failures.read,
+    wake: failures.wake,
+    passOn(host, payload) {
+      if (!connection.isClosed()) connection.publish(subjects.failures(partitionOfHost(host), host), payload);
+    },
+    wakeOthers() {
+      if (!connection.isClosed()) connection.publish(subjects.coordinators, ourName);
+    },
     publish(subject, payload) {
       if (!connection.isClosed()) connection.publish(subject, payload);
     },

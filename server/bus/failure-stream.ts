@@ -10,7 +10,8 @@ import {
 } from "@nats-io/jetstream";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { dayMs, secondMs } from "../../shared/durations.ts";
-import { hostOfSubject, partitionDefault, subjects } from "../../shared/subjects.ts";
+import { hostOfSubject, subjects } from "../../shared/subjects.ts";
+import { partitionCount } from "../domain/partition.ts";
 import type { Logger } from "../logger.ts";
 import type { RawBatch } from "./bus.ts";
 import { streamBytesMax } from "./jwt.ts";
@@ -24,17 +25,25 @@ const messageAgeMaxMs = dayMs;
 /** Longer than the longest ingest transaction; after it a batch comes again, and the cursor recognises it. */
 const ackWaitMs = 30 * secondMs;
 const unacknowledgedMax = 10_000;
+/** Of one request; each partition has one on its way. Together below nats-server's `max_pending`, or it would cut us off. */
+const bytesMax = (1024 * 1024) / partitionCount;
 /** Held here until the ingest comes for them. */
 const heldMax = 2_000;
 const retryMs = 500;
 const nanosPerMs = 1_000_000;
 
 export type FailureStream = AsyncDisposable &
-  Readonly<{ pull(countMax: number, waitMs: number): Promise<readonly RawBatch[]> }>;
+  Readonly<{
+    pull(countMax: number, waitMs: number): Promise<readonly RawBatch[]>;
+    /** Reads the hosts of these partitions from now on, and no others. */
+    read(partitions: ReadonlySet<number>): void;
+    /** Ends the pull that waits, or the next one, at once. */
+    wake(): void;
+  }>;
 
 /**
  * Reads the work queue of failures, for ever: whatever goes wrong (the server restarts, its disk was wiped), stream and
- * consumer are made again and reading goes on.
+ * consumers are made again and reading goes on. Each partition has a consumer of its own.
  */
 export function openFailureStream(
   connection: NatsConnection,
@@ -44,8 +53,9 @@ export function openFailureStream(
   const held: RawBatch[] = [];
   let arrived = Promise.withResolvers<void>();
   let drained = Promise.withResolvers<void>();
+  let isWoken = false;
   const closing = new AbortController();
-  let reading = new AbortController();
+  const readers = new Map<number, Reader>();
 
   /** About one message, to the server. Source: nats-server, "JetStream wire API", acknowledgements. */
   const answer = (reply: string, word: "+ACK" | "+TERM"): void => {
@@ -62,53 +72,84 @@ export function openFailureStream(
   const room = async (): Promise<void> => {
     while (held.length >= heldMax && !closing.signal.aborted) await drained.promise;
   };
-  const readOnce = async (): Promise<void> => {
-    reading = new AbortController();
-    const signal = AbortSignal.any([reading.signal, closing.signal]);
-    const manager = await jetstreamManager(connection, { checkAPI: false });
-    await ensureStream(manager);
-    const consumer = failureConsumer(partitionDefault);
-    await pullForEver(connection, { stream: failureStream, consumer, room, take, signal });
-  };
-  const read = async (): Promise<void> => {
-    while (!closing.signal.aborted && !connection.isClosed()) {
-      try {
-        await readOnce();
-      } catch (error) {
-        if (closing.signal.aborted || connection.isClosed()) return;
-        log.warn({ err: error, event: "failure_stream_lost" }, "could not read the failure stream; trying again");
+  const startReader = (partition: number): Reader => {
+    const stopping = new AbortController();
+    const signal = AbortSignal.any([stopping.signal, closing.signal]);
+    let again = new AbortController();
+    const readOnce = async (): Promise<void> => {
+      again = new AbortController();
+      const manager = await jetstreamManager(connection, { checkAPI: false });
+      await ensureStream(manager);
+      await ensureConsumer(manager, partition);
+      const until = AbortSignal.any([again.signal, signal]);
+      const consumer = failureConsumer(partition);
+      await pullForEver(connection, { stream: failureStream, consumer, bytesMax, room, take, signal: until });
+    };
+    const readOn = async (): Promise<void> => {
+      while (!signal.aborted && !connection.isClosed()) {
+        try {
+          await readOnce();
+        } catch (error) {
+          if (signal.aborted || connection.isClosed()) return;
+          const fields = { err: error, partition, event: "failure_stream_lost" };
+          log.warn(fields, "could not read the failure stream; trying again");
+        }
+        await sleep(retryMs, undefined, { signal }).catch(() => undefined);
       }
-      await sleep(retryMs, undefined, { signal: closing.signal }).catch(() => undefined);
+    };
+    return { ended: readOn(), again: () => again.abort(), stop: () => stopping.abort() };
+  };
+  const stopped: Promise<void>[] = [];
+  const read = (partitions: ReadonlySet<number>): void => {
+    if (closing.signal.aborted) return;
+    for (const [partition, reader] of readers) {
+      if (partitions.has(partition)) continue;
+      reader.stop();
+      stopped.push(reader.ended);
+      readers.delete(partition);
+    }
+    for (const partition of partitions) {
+      if (!readers.has(partition)) readers.set(partition, startReader(partition));
     }
   };
-  // A server that comes back may have been killed: its consumer is then made anew, see `ensureStream`.
+  // A server that comes back may have been killed: its consumers are then made anew, see `ensureConsumer`.
   const rereadAfterReconnects = async (): Promise<void> => {
-    for await (const { type } of connection.status()) if (type === "reconnect") reading.abort();
+    for await (const { type } of connection.status()) {
+      if (type === "reconnect") for (const reader of readers.values()) reader.again();
+    }
   };
   void rereadAfterReconnects();
-  const ended = read();
 
   return {
+    read,
     async pull(countMax, waitMs) {
-      if (held.length === 0) {
+      if (held.length === 0 && !isWoken) {
         arrived = Promise.withResolvers();
         const timer = new AbortController();
         const woken = AbortSignal.any([timer.signal, closing.signal]);
         await Promise.race([arrived.promise, sleep(waitMs, undefined, { signal: woken }).catch(() => undefined)]);
         timer.abort();
       }
+      isWoken = false;
       const batch = held.splice(0, countMax);
       drained.resolve();
       drained = Promise.withResolvers();
       return batch;
     },
+    wake() {
+      isWoken = true;
+      arrived.resolve();
+    },
     async [Symbol.asyncDispose]() {
       closing.abort();
       drained.resolve();
-      await ended;
+      await Promise.all([...stopped, ...[...readers.values()].map(({ ended }) => ended)]);
     },
   };
 }
+
+/** Of one partition. `again`: from the start, with a new consumer. */
+type Reader = Readonly<{ ended: Promise<void>; again: () => void; stop: () => void }>;
 
 async function ensureStream(manager: JetStreamManager): Promise<void> {
   const stream = {
@@ -130,12 +171,15 @@ async function ensureStream(manager: JetStreamManager): Promise<void> {
   } catch {
     await manager.streams.add(stream);
   }
+}
+
+async function ensureConsumer(manager: JetStreamManager, partition: number): Promise<void> {
   // A nats-server that was killed may remember an acknowledgement and still hold the message: nobody would ever get it,
   // and five of them close their host's lane for a day. A new consumer gets everything again; the cursors know it.
-  await manager.consumers.delete(failureStream, failureConsumer(partitionDefault)).catch(() => undefined);
+  await manager.consumers.delete(failureStream, failureConsumer(partition)).catch(() => undefined);
   await manager.consumers.add(failureStream, {
-    durable_name: failureConsumer(partitionDefault),
-    filter_subject: subjects.failures(partitionDefault, "*"),
+    durable_name: failureConsumer(partition),
+    filter_subject: subjects.failures(partition, "*"),
     ack_policy: AckPolicy.Explicit,
     deliver_policy: DeliverPolicy.All,
     ack_wait: ackWaitMs * nanosPerMs,

@@ -5,6 +5,7 @@ import {
   agentTemplate,
   coordinatorPermissions,
   enrollTemplate,
+  failureMappings,
   type Permissions,
   systemPermissions,
 } from "./permissions.ts";
@@ -63,6 +64,7 @@ export function accountJwt(keys: BusKeys, revocations: Revocations, nowMs: numbe
     ],
     // A user made without permissions can do nothing.
     default_permissions: denyAll,
+    mappings: failureMappings,
     ...(revoked.length > 0 ? { revocations: Object.fromEntries(revoked) } : {}),
   };
   return encodeJwt(keys.operator, keys.account.publicKey, "F2B", nats, nowMs);

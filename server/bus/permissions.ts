@@ -1,4 +1,5 @@
-import { subjects } from "../../shared/subjects.ts";
+import { partitionDefault, subjects } from "../../shared/subjects.ts";
+import { partitionCount } from "../domain/partition.ts";
 
 /** What each kind of user may say and hear. The whole security of the bus is this page; its tests attack every line. */
 export type Permissions = Readonly<{ publish: readonly string[]; subscribe: readonly string[] }>;
@@ -34,6 +35,16 @@ export const agentTemplate = {
   allowed_connection_types: ["STANDARD", "WEBSOCKET"],
 };
 
+/**
+ * Agents know of no partitions: the server spreads what they publish by the host's name, the last token of the subject.
+ * Source: nats-server, "Subject Mapping and Partitioning", deterministic subject token partitioning.
+ */
+export const failureMappings = {
+  [subjects.failures(partitionDefault, "*")]: [
+    { subject: subjects.failures(`{{partition(${partitionCount},1)}}`, "{{wildcard(1)}}"), weight: 100 },
+  ],
+};
+
 /** The holder of an enrolment token: one question, one answer. */
 export const enrollTemplate = {
   pub: { allow: [subjects.enroll("{{name()}}")] },
@@ -51,6 +62,9 @@ export const coordinatorPermissions: Permissions = {
     subjects.tenantOrders("*"),
     subjects.downOf("*"),
     subjects.enrollInbox("*"),
+    subjects.coordinators,
+    // Passed on to the coordinator whose part it is.
+    subjects.failuresOfAll,
     "$JS.API.INFO",
     `$JS.API.STREAM.*.${failureStream}`,
     `$JS.API.CONSUMER.*.${failureStream}.>`,
@@ -58,7 +72,7 @@ export const coordinatorPermissions: Permissions = {
     `$JS.API.CONSUMER.MSG.NEXT.${failureStream}.>`,
     `$JS.ACK.${failureStream}.>`,
   ],
-  subscribe: ["f2b.v1.up.>", subjects.enrollOfAll, `${coordinatorInbox}.>`],
+  subscribe: ["f2b.v1.up.>", subjects.enrollOfAll, subjects.coordinators, `${coordinatorInbox}.>`],
 };
 
 /** In the system account: hand in new account JWTs (revocations), see who connects. */

@@ -3,8 +3,6 @@ import { secondMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { coordinatorInbox } from "./permissions.ts";
 
-/** Of one request: below nats-server's `max_pending`, or it would cut us off as a slow reader. */
-const requestBytesMax = 1024 * 1024;
 const requestMessagesMax = 1_000;
 const requestMs = 10 * secondMs;
 /** nats-server says as often that a request still waits; less than half of what the request lasts, or it is refused. */
@@ -20,6 +18,8 @@ const noRoomForNext = /message size exceeds maxbytes/i;
 export type PullOptions = Readonly<{
   stream: string;
   consumer: string;
+  /** Of one request: more than the largest message. */
+  bytesMax: number;
   /** Waits until more may come. */
   room: () => Promise<void>;
   take: (message: Msg) => void;
@@ -36,6 +36,12 @@ export type PullOptions = Readonly<{
 export async function pullForEver(connection: NatsConnection, options: PullOptions): Promise<void> {
   const { stream, consumer, room, signal } = options;
   const inbox = createInbox(coordinatorInbox);
+  const body = JSON.stringify({
+    batch: requestMessagesMax,
+    max_bytes: options.bytesMax,
+    expires: requestMs * nanosPerMs,
+    idle_heartbeat: heartbeatMs * nanosPerMs,
+  });
   let request: Request | undefined;
   const subscription = connection.subscribe(`${inbox}.*`, {
     callback: (error, message) => {
@@ -53,20 +59,13 @@ export async function pullForEver(connection: NatsConnection, options: PullOptio
       await room();
       if (signal.aborted) return;
       request = new Request(`${inbox}.${number}`);
-      connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, requestBody, { reply: request.inbox });
+      connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, body, { reply: request.inbox });
       await request.ended(signal);
     }
   } finally {
     if (!connection.isClosed()) subscription.unsubscribe();
   }
 }
-
-const requestBody = JSON.stringify({
-  batch: requestMessagesMax,
-  max_bytes: requestBytesMax,
-  expires: requestMs * nanosPerMs,
-  idle_heartbeat: heartbeatMs * nanosPerMs,
-});
 
 /** What the server says of a request comes to the request's own inbox; messages keep the subject they were sent to. */
 function isStatus(message: Msg): boolean {

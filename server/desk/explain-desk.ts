@@ -6,6 +6,7 @@ import { noHomes } from "../geo/address-home.ts";
 import type { BanView as StoredBan } from "../store/bans.ts";
 import { explainNet, type StoredExplanation } from "../store/explain.ts";
 import { receiptOf } from "../store/hosts.ts";
+import { countedOf } from "../store/memory.ts";
 import type { Desk, Principal } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
 import type { Explanation } from "./desk-views.ts";
@@ -31,7 +32,7 @@ export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
       const net = formatNet(parsed);
       const nowMs = parts.now();
       const stored = await explainNet(store, net, asker.tenant, nowMs);
-      const judgement = visibleTo(asker, await judgementOf(writer, parsed));
+      const judgement = visibleTo(asker, await judgementOf(writer, parsed, nowMs));
       const bans = await Promise.all(stored.bans.map((ban) => show(asker, ban)));
       return {
         address: net,
@@ -50,9 +51,13 @@ export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
 }
 
 /** The judge counts addresses; of a network only the tables know. */
-async function judgementOf(writer: DeskParts["writer"], net: Net): Promise<Judgement | null> {
+async function judgementOf(writer: DeskParts["writer"], net: Net, nowMs: number): Promise<Judgement | null> {
   if (net.prefix < addressBits[net.family]) return null;
-  return await writer.ask((judge, nowMs) => judge.explain(formatAddress(net), nowMs));
+  const address = formatAddress(net);
+  const ownsIt = await writer.ask((judge) => judge.owns(address));
+  // What counts against it another coordinator has in memory, and the database has it too.
+  const counted = ownsIt ? undefined : await writer.read((sql) => countedOf(sql, net, nowMs));
+  return await writer.ask((judge, judgedMs) => judge.explain(address, judgedMs, counted));
 }
 
 /** Other tenants' windows, allows and ladders are nobody else's business. */

@@ -5,7 +5,9 @@ import { Expiries } from "./expiries.ts";
 import type { RememberedBan } from "./judge.ts";
 
 /** A ban as the judge keeps it: its net read, its end written once. */
-export type Ban = Omit<RememberedBan, "net" | "endMs" | "endReason"> & {
+export type Ban = Omit<RememberedBan, "id" | "net" | "endMs" | "endReason"> & {
+  /** Not final before it is written: see `State.made`. */
+  id: number;
   readonly net: Net;
   endMs: number | null;
   endReason: UnbanReason | null;

@@ -151,6 +151,7 @@ function start(state: State, request: NewBan, decisions: Decision[]): Ban {
     evidence,
     vote,
   };
+  state.made.push(ban);
   state.bans.add(ban);
   if (level !== null) state.networks.add(ban);
   if (level !== null && scope === "fleet") state.brake.note(ban.startMs);

@@ -17,14 +17,22 @@ export class Brake {
   }
 
   note(startMs: number): void {
-    this.#startsMs.push(startMs);
+    // Another coordinator's clock may be a little behind ours: the old ones stay in front.
+    let index = this.#startsMs.length;
+    while (index > 0 && (this.#startsMs[index - 1] ?? 0) > startMs) index -= 1;
+    if (index === this.#startsMs.length) this.#startsMs.push(startMs);
+    else this.#startsMs.splice(index, 0, startMs);
   }
 
   isOn(nowMs: number): boolean {
-    // Starts are noted in order of the clock, so the old ones are in front.
+    return this.count(nowMs) >= this.#perMinute;
+  }
+
+  /** Automatic fleet bans that started in the last minute. */
+  count(nowMs: number): number {
     const firstRecent = this.#startsMs.findIndex((startMs) => nowMs - startMs <= minuteMs);
     if (firstRecent !== 0) this.#startsMs = firstRecent < 0 ? [] : this.#startsMs.slice(firstRecent);
-    return this.#startsMs.length >= this.#perMinute;
+    return this.#startsMs.length;
   }
 
   hold(decision: StoppedDecision): void {

@@ -1,12 +1,14 @@
-import { formatNet } from "../../shared/address.ts";
+import { formatNet, parseAddress, subjectOf } from "../../shared/address.ts";
 import { banByHand, forgetOld, lift, release, whyForbidden, whyRefused, whyTooWide } from "./ban.ts";
 import { explain } from "./explain.ts";
 import { judgeFailure } from "./failure.ts";
+import { follow } from "./follow.ts";
 import type { Decision, Fact, Judge, Memory, Outcome, Weight } from "./judge.ts";
+import { partitionOf } from "./partition.ts";
 import type { Policy } from "./policy.ts";
-import { allow, never } from "./protect.ts";
-import { restore } from "./restore.ts";
-import { hostNumberOf, newState, readNet, type State } from "./state.ts";
+import { allow, never, quarantine } from "./protect.ts";
+import { recall, restore } from "./restore.ts";
+import { newState, owns, readNet, type State } from "./state.ts";
 
 /** Nets looked over for old history per tick: round in minutes at a tick per second, too few to be felt. */
 const sweepNetsPerTick = 1000;
@@ -14,14 +16,18 @@ const sweepNetsPerTick = 1000;
 /** Most failures decide nothing; they share an outcome by weight. */
 const quiet = new Map<Weight | null, Outcome>();
 
+/** `share`: the partitions to decide about, of those others judge; absent = all. */
+export type Past = Readonly<{ memory: Memory; nowMs: number; share?: ReadonlySet<number> | null }>;
+
 /**
  * A judge with an empty memory, or with that of the judge before it.
  *
  * @param past  what the database holds (see `Memory`) and the time now
  * @throws Fleet2banError `invalid` when a remembered net cannot be read
  */
-export function createJudge(policy: Policy, past?: Readonly<{ memory: Memory; nowMs: number }>): Judge {
+export function createJudge(policy: Policy, past?: Past): Judge {
   const state = newState(policy);
+  state.share = past?.share ?? null;
   if (past !== undefined) restore(state, past.memory, past.nowMs);
   let spare: Decision[] = [];
   return {
@@ -33,13 +39,36 @@ export function createJudge(policy: Policy, past?: Readonly<{ memory: Memory; no
       const decisions: Decision[] = spare.length === 0 ? spare : [];
       spare = decisions;
       for (let due = state.bans.takeDue(state.clockMs); due !== undefined; due = state.bans.takeDue(state.clockMs)) {
-        lift(state, due, due.untilMs ?? state.clockMs, "expired", decisions);
+        // Whoever owns it ends it.
+        if (owns(state, due.net)) lift(state, due, due.untilMs ?? state.clockMs, "expired", decisions);
       }
       return outcomeOf(decisions, take(state, fact, decisions));
     },
     whyRefused: (net, scope, approved) => whyRefused(state, readNet(net), scope, approved),
     whyTooWide: (net) => whyTooWide(state, readNet(net)),
-    explain: (address, nowMs) => explain(state, address, Math.max(state.clockMs, nowMs)),
+    follow: (deed) => follow(state, deed),
+    begin: () => {
+      state.made = [];
+      return state.lastBanId;
+    },
+    renumber: (lastBanId) => {
+      for (const [index, ban] of state.made.entries()) ban.id = lastBanId + index + 1;
+      state.lastBanId = lastBanId + state.made.length;
+    },
+    keepOnly: (share) => {
+      state.share = share;
+    },
+    partitionOf: (text) => {
+      const address = parseAddress(text);
+      return address && partitionOf(subjectOf(address, policy.ipv6Prefix), policy);
+    },
+    owns: (text) => {
+      const address = parseAddress(text);
+      return address === undefined || owns(state, subjectOf(address, policy.ipv6Prefix));
+    },
+    brake: (nowMs) => ({ count: state.brake.count(nowMs), limit: policy.limits.fleetBansPerMinute }),
+    explain: (address, nowMs, counted) =>
+      explain(counted === undefined ? state : recall(state, counted), address, Math.max(state.clockMs, nowMs)),
     held: () => state.brake.held().filter((held) => whyForbidden(state, readNet(held.net), held.scope) === undefined),
     size: () => ({
       subjects: state.windows.size,
@@ -76,7 +105,7 @@ function take(state: State, fact: Fact, decisions: Decision[]): Weight | null {
       state.brake.drop(readNet(fact.net), fact.scope);
       return null;
     case "quarantine":
-      quarantine(state, fact);
+      quarantine(state, fact, state.clockMs);
       return null;
     case "tick":
       forgetOld(state, sweepNetsPerTick);
@@ -97,16 +126,6 @@ function unban(state: State, fact: Extract<Fact, { kind: "unban" }>, decisions: 
     ban.endReason = "false-positive";
     decisions.push({ kind: "mistake", id: ban.id, atMs: state.clockMs, net: formatNet(net), scope: ban.scope });
   }
-}
-
-function quarantine(state: State, fact: Extract<Fact, { kind: "quarantine" }>): void {
-  if (fact.host === null) {
-    state.tenants.get(fact.tenant).quarantined = fact.on;
-    return;
-  }
-  const host = hostNumberOf(state, fact.tenant, fact.host);
-  if (fact.on) state.agents.quarantine(host);
-  else state.agents.clear(host, state.clockMs);
 }
 
 function outcomeOf(decisions: readonly Decision[], weight: Weight | null): Outcome {

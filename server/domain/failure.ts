@@ -3,7 +3,7 @@ import { propose } from "./ban.ts";
 import { evidenceOf } from "./evidence.ts";
 import type { Decision, FailureFact, Weight } from "./judge.ts";
 import { lateMsMax } from "./policy.ts";
-import { hostNumberOf, jailPolicyOf, type State } from "./state.ts";
+import { hostNumberOf, jailPolicyOf, owns, type State } from "./state.ts";
 import type { Tenant } from "./tenants.ts";
 import { tallyVotes } from "./votes.ts";
 import type { Incident } from "./windows.ts";
@@ -31,12 +31,13 @@ export function judgeFailure(state: State, fact: FailureFact, decisions: Decisio
   // By hand, one address of an IPv6 subject can be banned alone.
   if (subject.prefix < address.prefix && atMs <= state.bans.coveredUntilMs(address, tenant.scope)) return "banned";
 
-  const why = state.agents.brokenLimit(host, subject, atMs);
+  const why = fact.admitted === true ? undefined : state.agents.brokenLimit(host, subject, atMs);
   if (why !== undefined) {
     state.agents.quarantine(host);
     decisions.push({ kind: "quarantine", atMs: state.clockMs, tenant: fact.tenant, host: fact.host, why });
     return "quarantined";
   }
+  if (!owns(state, subject)) return "elsewhere";
   const entry = { atMs, host, jail: state.jails.numberOf(fact.jail), forFleet, count: fact.count };
   const incident = state.windows.add(tenant.number, subject, entry, coveredUntilMs, state.clockMs);
   if (incident !== undefined) answer(state, tenant, subject, incident, decisions);

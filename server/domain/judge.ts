@@ -40,6 +40,8 @@ export type FailureFact = Readonly<{
   /** As the agent wrote it; not an address = dropped. */
   address: string;
   count: number;
+  /** The coordinator that took it in has held it against the host's limits. */
+  admitted?: boolean;
 }>;
 /** `createdAtMs` -Infinity = older than every age limit. */
 export type TenantFact = Readonly<{ kind: "tenant"; tenant: string; trust: Trust; createdAtMs: number }>;
@@ -112,7 +114,7 @@ export type Evidence = Readonly<{
 /**
  * What became of a failure. Only `fleet` and `tenant` ones count (`tenant`: a fleet allow covers the address, so it may
  * lead to a tenant ban but neither to a vote nor to a fleet ban); the rest is evidence, or dropped (`invalid`,
- * `reserved`, `never`).
+ * `reserved`, `never`). `elsewhere`: to be judged, `admitted`, by the coordinator that owns the subject.
  */
 export type Weight =
   | "fleet"
@@ -121,6 +123,7 @@ export type Weight =
   | "quarantined"
   | "allowed"
   | "late"
+  | "elsewhere"
   | "invalid"
   | "reserved"
   | "never";
@@ -137,16 +140,39 @@ export type Judge = Readonly<{
    * @throws Fleet2banError `invalid` when an admin's net cannot be read
    */
   apply(fact: Fact, nowMs: number): Outcome;
+  /** Another judge of the same fleet did this, and it is committed: this one remembers it, and decides nothing. */
+  follow(deed: Deed): void;
+  /** A turn begins. @returns the last number given to a ban; those made from now on count from there */
+  begin(): number;
+  /** Numbers the bans made in this turn anew, after `lastBanId`, in their order. */
+  renumber(lastBanId: number): void;
+  /** Decides about fewer partitions from now on. For more it takes a new judge: this one has not seen their failures. */
+  keepOnly(share: ReadonlySet<number>): void;
+  /** The partition of what is counted for this address; undefined when it is none. */
+  partitionOf(address: string): number | undefined;
+  /** Whether this judge counts the failures of this address. */
+  owns(address: string): boolean;
+  /** Automatic fleet bans of the last minute and what the brake allows. */
+  brake(nowMs: number): Readonly<{ count: number; limit: number }>;
   /** Why a ban by hand would be refused, for a dry run; undefined when it would be made. */
   whyRefused(net: string, scope: Scope, approved?: boolean): string | undefined;
   /** Why one admin alone may neither ban nor allow this network for everybody; undefined when one may. */
   whyTooWide(net: string): string | undefined;
-  /** Everything an admin asks about one address: what stands, what is counted, what would happen next. */
-  explain(address: string, nowMs: number): Explanation;
+  /**
+   * Everything an admin asks about one address: what stands, what is counted, what would happen next.
+   *
+   * @param counted  what the database remembers of its failures, when another judge decides about it
+   */
+  explain(address: string, nowMs: number, counted?: Counted): Explanation;
   /** What the brake holds, oldest first, without what an allow or a never forbids by now. */
   held(): readonly StoppedDecision[];
   size(): Readonly<{ subjects: number; bans: number; standing: number; held: number }>;
 }>;
+
+/** What one judge did in one turn that others must know: facts that hold for all, and what was decided. */
+export type Deed = Readonly<{ atMs: number; facts: readonly Fact[]; decisions: readonly Decision[] }>;
+
+export type Counted = Pick<Memory, "failures" | "settled">;
 
 /**
  * What a database must give back so that a new judge decides as the old one would have. Nothing else is needed, and

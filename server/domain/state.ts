@@ -1,11 +1,12 @@
 import { type Net, parseNet } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { Agents } from "./agents.ts";
-import { BanBook } from "./ban-book.ts";
+import { type Ban, BanBook } from "./ban-book.ts";
 import { Brake } from "./brake.ts";
 import { Lists } from "./lists.ts";
 import { Names } from "./names.ts";
 import { Networks } from "./networks.ts";
+import { partitionOf } from "./partition.ts";
 import { horizonsOf, type JailPolicy, type Policy } from "./policy.ts";
 import { Tenants } from "./tenants.ts";
 import { Windows } from "./windows.ts";
@@ -31,8 +32,12 @@ export type State = {
   readonly bansMs: number;
   /** Whose number was asked for last. */
   lastHost: Readonly<{ tenant: string; host: string; number: number }>;
+  /** The partitions this judge decides about; null = all. Of the others it knows bans and lists, not failures. */
+  share: ReadonlySet<number> | null;
   clockMs: number;
   lastBanId: number;
+  /** Bans made in this turn: until it is written their numbers are not final. */
+  made: Ban[];
 };
 
 export function newState(policy: Policy): State {
@@ -50,9 +55,16 @@ export function newState(policy: Policy): State {
     jails,
     bansMs: horizonsOf(policy).bansMs,
     lastHost: { tenant: "", host: "", number: 0 },
+    share: null,
     clockMs: Number.NEGATIVE_INFINITY,
     lastBanId: 0,
+    made: [],
   };
+}
+
+/** Whether this judge decides about `net`. */
+export function owns(state: State, net: Net): boolean {
+  return state.share === null || state.share.has(partitionOf(net, state.policy));
 }
 
 export function jailPolicyOf(policy: Policy, jail: string): JailPolicy {

@@ -1,13 +1,13 @@
 import { formatNet, parseNet } from "../../shared/address.ts";
 import type { FailureBatch } from "../../shared/failure-batch.ts";
-import type { Weight } from "../domain/judge.ts";
+import { partitionOfHost } from "../domain/partition.ts";
 import { loadCursors, saveCursors } from "../store/cursors.ts";
-import { FailureCopy } from "../store/failure-copy.ts";
-import type { FailureRow } from "../store/failures.ts";
+import { takeHandedFailures } from "../store/handed-failures.ts";
 import { type HostStanding, hostStandings } from "../store/hosts.ts";
 import { type LocalBanRow, upsertLocalBans } from "../store/local-bans.ts";
 import { plainText } from "../store/plain-text.ts";
 import { advance, cursorAtStart } from "./cursor.ts";
+import { type Lines, TurnFailures } from "./judge-failures.ts";
 import type { Commit, JudgeWriter, Turn } from "./judge-writer.ts";
 
 /** A batch as the bus delivered it; `host` is the one whose credentials allow the subject it came on. */
@@ -26,37 +26,60 @@ export type IngestResult = Readonly<{
   acknowledge: readonly AcknowledgedBatch[];
   /** Hosts not enrolled, revoked, or without a readable epoch: nothing of theirs is taken, nothing is said to them. */
   strangers: readonly string[];
+  /** Hosts whose batches another coordinator takes in; nothing of theirs was taken. */
+  elsewhere: ReadonlySet<string>;
+  /** Whether failures were handed over to another coordinator. */
+  handedOver: boolean;
+  /** How many parts that other coordinators handed over were judged. */
+  takenOver: number;
   /** Hostile lines counted in this commit, by what became of them. */
-  lines: Readonly<Partial<Record<Weight, number>>>;
+  lines: Readonly<Lines>;
   commit: Commit;
 }>;
 
 /** As agents name their lives; anything else is not from an agent of ours. */
 const epochPattern = /^[\x21-\x7e]{1,32}$/;
 
-/** What is not kept, even as evidence: it is not an address, or one that is nobody's business. */
-const forgotten: ReadonlySet<Weight> = new Set(["invalid", "reserved", "never"]);
-
 /**
  * Takes batches in: all of them in one transaction, each exactly once, in the order of each agent's own sequence.
  * When it throws, nothing was taken; the same batches may simply come again.
+ *
+ * @param handedMax  how much of what other coordinators handed over is judged in the same transaction: so many parts, each
+ *                   of one of their transactions
  */
-export async function commitBatches(writer: JudgeWriter, arrived: readonly ArrivedBatch[]): Promise<IngestResult> {
-  const { result, commit } = await writer.turn(null, (turn) => takeIn(turn, arrived));
+export async function commitBatches(
+  writer: JudgeWriter,
+  arrived: readonly ArrivedBatch[],
+  handedMax = 0,
+): Promise<IngestResult> {
+  const { result, commit } = await writer.turn(null, (turn) => takeIn(turn, arrived, handedMax));
   return { ...result, commit };
 }
 
-async function takeIn(turn: Turn, arrived: readonly ArrivedBatch[]): Promise<Omit<IngestResult, "commit">> {
+async function takeIn(
+  turn: Turn,
+  all: readonly ArrivedBatch[],
+  handedMax: number,
+): Promise<Omit<IngestResult, "commit">> {
   const { sql, nowMs } = turn;
+  const isOurs = ({ host }: ArrivedBatch): boolean => turn.share === null || turn.share.has(partitionOfHost(host));
+  const arrived = all.filter(isOurs);
+  const elsewhere = new Set(all.filter((each) => !isOurs(each)).map((each) => each.host));
+  // Everything is read before the first failure: while failures are copied the connection does nothing else.
+  const handed = handedMax === 0 ? [] : await takeHandedFailures(sql, turn.share, handedMax);
   const names = [...new Set(arrived.map((each) => each.host))];
   const standings = await hostStandings(sql, names);
   const strangers = new Set(names.filter((host) => (standings.get(host)?.state ?? "revoked") === "revoked"));
   for (const { host, batch } of arrived) if (!epochPattern.test(batch.epoch)) strangers.add(host);
   const cursors = await loadCursors(sql, names);
   const acknowledge: AcknowledgedBatch[] = [];
-  const lines: Partial<Record<Weight, number>> = {};
   const localBans: LocalBanRow[] = [];
-  await using failures = new FailureCopy(sql, nowMs);
+  await using failures = new TurnFailures(turn);
+  for (const part of handed) {
+    // The policy may have changed the partitions since: what is not ours goes on to whose it is.
+    for (const failure of part) failures.judge(failure, true);
+    await failures.writeWhenMany();
+  }
   // An agent resends everything it has in flight at once; its own sequence is the order in which it happened.
   for (const { host, batch } of arrived.toSorted((one, other) => one.batch.sequence - other.batch.sequence)) {
     const standing = standings.get(host);
@@ -71,31 +94,19 @@ async function takeIn(turn: Turn, arrived: readonly ArrivedBatch[]): Promise<Omi
     acknowledge.push({ host, epoch, sequence, result: step.gap ? "gap" : "counted" });
     localBans.push(...readLocalBans(standing, batch, nowMs));
     if (!standing.contribute) continue;
-    judgeFailures(turn, standing, batch, failures.rows, lines);
-    await failures.sendWhenMany();
+    const { tenant } = standing;
+    for (const { atMs: loggedMs, address, jail, count, sample: line } of batch.failures) {
+      const atMs = Math.max(0, loggedMs);
+      const sample = line === undefined ? null : plainText(line);
+      failures.judge({ atMs, tenant, host, jail, address, count, sample }, false);
+    }
+    await failures.writeWhenMany();
   }
-  await failures.end();
+  await failures.write();
   await upsertLocalBans(sql, localBans);
   await saveCursors(sql, cursors, nowMs);
-  return { acknowledge, strangers: [...strangers], lines };
-}
-
-function judgeFailures(
-  turn: Turn,
-  { host, tenant }: HostStanding,
-  batch: FailureBatch,
-  rows: FailureRow[],
-  lines: Partial<Record<Weight, number>>,
-): void {
-  for (const { atMs: loggedMs, address, jail, count, sample } of batch.failures) {
-    const atMs = Math.max(0, Math.min(loggedMs, turn.nowMs));
-    const { weight } = turn.apply({ kind: "failure", atMs, tenant, host, jail, address, count });
-    if (weight === null) continue;
-    lines[weight] = (lines[weight] ?? 0) + count;
-    if (forgotten.has(weight)) continue;
-    const kept = sample === undefined ? null : plainText(sample);
-    rows.push({ atMs, count, tenant, host, jail, weight, address, sample: kept });
-  }
+  const { handed: handedOver, lines } = failures;
+  return { acknowledge, strangers: [...strangers], elsewhere, handedOver, takenOver: handed.length, lines };
 }
 
 /** Rows that do not name a network are dropped; a ban made in the future was made now. */

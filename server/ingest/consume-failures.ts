@@ -5,18 +5,27 @@ import { encodeMessage } from "../../shared/fleet-messages.ts";
 import { subjects } from "../../shared/subjects.ts";
 import type { Events } from "../events.ts";
 import { ReplacedError } from "../store/fence.ts";
+import { dropHandedFailures } from "../store/handed-failures.ts";
 import { type AcknowledgedBatch, type ArrivedBatch, commitBatches } from "./commit-batches.ts";
 import type { FaultPoint, JudgeWriter } from "./judge-writer.ts";
 
 /** Batches of one transaction: more only makes each agent wait longer for its acknowledgement. */
 const batchesMax = 500;
 const pullWaitMs = 1000;
+/** Parts that others handed over, of one transaction: as many failures as a transaction of batches has. */
+const handedMax = 100;
 /** A database that is away is asked again at this pace; the agents hold what they have. */
 const retryMs = { first: 100, longest: 5000 } as const;
 
 /** What the ingest needs of the bus. */
 export type FailureSource = Readonly<{
   pullFailures(countMax: number, waitMs: number): Promise<readonly RawBatch[]>;
+  /** To the coordinator that takes in this host's batches. */
+  passOn(host: string, payload: Uint8Array): void;
+  /** Ends the pull that waits, or the next one. */
+  wake(): void;
+  /** Tells the other coordinators that there is something of ours for them in the database. */
+  wakeOthers(): void;
   publish(subject: string, payload: Uint8Array): void;
 }>;
 type RawBatch = Readonly<{ host: string; payload: Uint8Array; ack(): void }>;
@@ -27,7 +36,7 @@ export type IngestParts = Readonly<{
   writer: JudgeWriter;
   events: Events;
   /** Another coordinator writes now; this one must end. */
-  replaced: (error: ReplacedError) => void;
+  replaced?: (error: ReplacedError) => void;
   fault?: ((point: FaultPoint) => void) | undefined;
 }>;
 
@@ -48,13 +57,18 @@ export function startIngest(parts: IngestParts): AsyncDisposable {
 
 async function consume(parts: IngestParts, closing: AbortSignal): Promise<void> {
   let next = pull(parts);
+  // From when there were several coordinators, until none is left of it.
+  let mayBeHanded = true;
   while (!closing.aborted) {
     const { arrivals, startedMs } = await next;
     // While the database works on these, the next ones arrive and are read.
     next = pull(parts);
-    if (arrivals.length === 0) continue;
-    await commitUntilDone(parts, arrivals, closing);
-    parts.events.decided((performance.now() - startedMs) / 1000);
+    mayBeHanded ||= parts.writer.isShared();
+    if (arrivals.length === 0 && !mayBeHanded) continue;
+    const takenOver = await commitUntilDone(parts, arrivals, mayBeHanded ? handedMax : 0, closing);
+    if (takenOver === handedMax) parts.source.wake();
+    mayBeHanded = takenOver > 0 || parts.writer.isShared();
+    if (arrivals.length > 0) parts.events.decided((performance.now() - startedMs) / 1000);
   }
   await next;
 }
@@ -78,12 +92,17 @@ function readBatch(raw: RawBatch, events: Events): Arrival | undefined {
   }
 }
 
-async function commitUntilDone(parts: IngestParts, arrivals: readonly Arrival[], closing: AbortSignal): Promise<void> {
+/** @returns how many parts that others handed over were judged, of at most `handed` */
+async function commitUntilDone(
+  parts: IngestParts,
+  arrivals: readonly Arrival[],
+  handed: number,
+  closing: AbortSignal,
+): Promise<number> {
   let delayMs: number = retryMs.first;
   while (!closing.aborted) {
     try {
-      await commitAndAcknowledge(parts, arrivals);
-      return;
+      return await commitAndAcknowledge(parts, arrivals, handed);
     } catch (error) {
       if (error instanceof Fleet2banError && error.code === "unavailable") {
         parts.events.log.warn({ problem: messageOf(error), delayMs }, "could not commit failures, trying again");
@@ -92,34 +111,55 @@ async function commitUntilDone(parts: IngestParts, arrivals: readonly Arrival[],
         continue;
       }
       if (error instanceof ReplacedError) {
-        parts.replaced(error);
-        return;
+        parts.replaced?.(error);
+        return 0;
       }
+      // One of them cannot be committed; halves find it, and the others do not suffer for it.
+      if (handed > 0 && arrivals.length > 0) {
+        await commitUntilDone(parts, arrivals, 0, closing);
+        return commitUntilDone(parts, [], handed, closing);
+      }
+      if (handed > 1) return commitUntilDone(parts, [], 1, closing);
+      if (handed === 1) return dropHanded(parts, error);
       const [first, ...rest] = arrivals;
-      if (first === undefined) return;
+      if (first === undefined) return 0;
       if (rest.length === 0) {
         parts.events.refused("failed_batch", { host: first.raw.host, problem: messageOf(error).slice(0, 300) });
         first.raw.ack();
-        return;
+        return 0;
       }
-      // One of them cannot be committed; halves find it, and the others do not suffer for it.
       const middle = Math.ceil(arrivals.length / 2);
-      await commitUntilDone(parts, arrivals.slice(0, middle), closing);
-      await commitUntilDone(parts, arrivals.slice(middle), closing);
-      return;
+      await commitUntilDone(parts, arrivals.slice(0, middle), 0, closing);
+      await commitUntilDone(parts, arrivals.slice(middle), 0, closing);
+      return 0;
     }
   }
+  return 0;
+}
+
+/** Gives up the oldest part that others handed over, which cannot be judged. */
+async function dropHanded({ writer, events }: IngestParts, error: unknown): Promise<number> {
+  const { result: dropped } = await writer.turn(null, ({ sql, share }) => dropHandedFailures(sql, share));
+  events.refused("failed_batch", { problem: messageOf(error).slice(0, 300), parts: dropped });
+  return dropped;
 }
 
 async function commitAndAcknowledge(
   { source, writer, events, fault }: IngestParts,
   arrivals: readonly Arrival[],
-): Promise<void> {
+  handed: number,
+): Promise<number> {
   const result = await commitBatches(
     writer,
     arrivals.map(({ arrived }) => arrived),
+    handed,
   );
-  for (const { raw } of arrivals) raw.ack();
+  for (const { raw } of arrivals) {
+    // Handed on before it is forgotten: twice counts once.
+    if (result.elsewhere.has(raw.host)) source.passOn(raw.host, raw.payload);
+    raw.ack();
+  }
+  if (result.handedOver || (writer.isShared() && result.commit.orders.length > 0)) source.wakeOthers();
   fault?.("forgotten");
   for (const { host, epoch, sequence } of lastOf(result.acknowledge)) {
     source.publish(subjects.down(host, "ack"), encodeMessage({ epoch, sequence }));
@@ -127,6 +167,7 @@ async function commitAndAcknowledge(
   for (const each of result.acknowledge) events.batchCommitted(each.result);
   for (const host of result.strangers) events.refused("stranger", { host });
   events.failuresCounted(result.lines);
+  return result.takenOver;
 }
 
 /** An agent that resent itself several times needs to hear of the last one only. */

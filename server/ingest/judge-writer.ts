@@ -2,16 +2,19 @@ import { dayMs } from "../../shared/durations.ts";
 import type { Order, Scope } from "../../shared/order.ts";
 import { createJudge } from "../domain/create-judge.ts";
 import type { Decision, Fact, Judge, Outcome } from "../domain/judge.ts";
+import { partitionCount } from "../domain/partition.ts";
 import type { Logger } from "../logger.ts";
 import type { Author } from "../store/bans.ts";
+import { lastDeed, type SharedDeed } from "../store/deeds.ts";
 import { createFailureDays, endOfDayAfter } from "../store/failures.ts";
-import { checkFence, takeFence } from "../store/fence.ts";
 import { loadMemory } from "../store/memory.ts";
 import type { Store } from "../store/open-store.ts";
 import { type OrderStretch, ordersSince, revisions } from "../store/orders.ts";
 import { currentPolicy } from "../store/policies.ts";
-import type { Sql } from "../store/sql.ts";
-import { type Step, writeDecisions } from "./write-decisions.ts";
+import { checkLeads, holdShare, newCoordinatorId, readShare, takeEverything } from "../store/shares.ts";
+import { readOneMoment, type Sql } from "../store/sql.ts";
+import { adjust, type Bench, follow, mayOvertake, OutdatedError, type Turned, writeTurn } from "./bench.ts";
+import type { Step } from "./write-decisions.ts";
 
 /**
  * Where a test may pull the plug. After `committed` the database has everything and nobody has been told; after
@@ -23,16 +26,26 @@ export type JudgeWriterOptions = Readonly<{
   store: Store;
   now: () => number;
   log: Logger;
-  partition?: number;
+  /** The id under which this coordinator shares the work of the one that leads. Absent: it leads, and takes over all. */
+  sharer?: number;
+  /** Hears which partitions are ours from now on; null = all. */
+  shared?: (share: ReadonlySet<number> | null) => void;
   /**
    * Hears of everything that was committed, each order once and in the sequence of the revisions: for the bus and the
-   * metrics. After a failure it also hears, without decisions, of orders whose commit could not be confirmed.
+   * metrics; also of what other coordinators committed. After a failure it also hears, without decisions, of orders whose
+   * commit could not be confirmed.
    */
   committed?: (commit: Commit) => void;
   fault?: (point: FaultPoint) => void;
 }>;
 
-export type Commit = Readonly<{ atMs: number; decisions: readonly Decision[]; orders: readonly OrderStretch[] }>;
+export type Commit = Readonly<{
+  atMs: number;
+  decisions: readonly Decision[];
+  orders: readonly OrderStretch[];
+  /** The turn of another coordinator, which we follow, with the facts it was told. */
+  followed?: readonly Fact[];
+}>;
 
 /** One transaction with the judge in it. */
 export type Turn = Readonly<{
@@ -40,6 +53,8 @@ export type Turn = Readonly<{
   /** The clock of this turn: it never goes back from one turn to the next. */
   nowMs: number;
   judge: Judge;
+  /** The partitions this coordinator decides about; null = all. */
+  share: ReadonlySet<number> | null;
   /** Tells the judge a fact; what it decides is written at the end of the turn. */
   apply(fact: Fact): Outcome;
   /** An order that no decision of the judge stands for, at this place of the log. */
@@ -54,32 +69,49 @@ export type JudgeWriter = AsyncDisposable &
      * Runs one turn after all earlier ones: the facts' decisions, their orders and whatever else `work` writes are
      * committed together or not at all. When anything fails the judge is thrown away and rebuilt from the database.
      *
+     * `work` may run more than once: another coordinator may have been faster.
+     *
      * @param author  who asked for it; null: nobody, the policy decides
+     * @param binds   it binds every coordinator, so no other judges meanwhile; what an author asks for always does
      */
-    turn<T>(author: Author | null, work: (turn: Turn) => Promise<T>): Promise<Readonly<{ result: T; commit: Commit }>>;
+    turn<T>(
+      author: Author | null,
+      work: (turn: Turn) => Promise<T>,
+      binds?: boolean,
+    ): Promise<Readonly<{ result: T; commit: Commit }>>;
     /** Asks the judge between two turns. */
     ask<T>(question: (judge: Judge, nowMs: number) => T): Promise<T>;
     /** Reads what is committed, without waiting for a turn. */
     read<T>(question: (sql: Sql) => Promise<T>): Promise<T>;
+    /** Under which it owns partitions. */
+    coordinator: number;
+    /** Of how many it was the owner at its last turn. */
+    partitions(): number;
+    /** Whether others judge some of the partitions. */
+    isShared(): boolean;
     /** Ends after the turns that were asked for. */
     close(): Promise<void>;
   }>;
 
-type Bench = Readonly<{ judge: Judge; policyVersion: number }>;
+/** Tries of one turn: after the first others may have changed hands with us, and the last runs alone. */
+const triesMax = 5;
 
 /**
- * The one sequencer: ingest, admins and the clock take turns here, so that the judge sees one sequence of facts and the
- * order logs are written by one hand. Takes over from any earlier coordinator of the partition.
+ * Ingest, admins and the clock take turns here, so that the judge sees one sequence of facts. Several coordinators each
+ * have a writer with its share of the partitions; what binds all of them they learn at the start of each turn. One that
+ * leads takes over from any earlier coordinator.
  */
 export async function openJudgeWriter(options: JudgeWriterOptions): Promise<JudgeWriter> {
-  const { store, log, partition = 0, fault = () => undefined } = options;
-  const fence = await takeFence(store, partition);
+  const { store, log, sharer, fault = () => undefined } = options;
+  const coordinator = sharer ?? (await newCoordinatorId(store));
+  if (sharer === undefined) await takeEverything(store, coordinator);
   /** By scope, the last revision `committed` was told of. */
   const told = await revisions(store);
   let latestMs = 0;
   /** Failures that arrive before then have a table to go to. */
   let readyUntilMs = 0;
   let bench: Bench | undefined;
+  let isShared = false;
   let last: Promise<unknown> = Promise.resolve();
 
   const clock = (): number => {
@@ -90,33 +122,52 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     for (const { scope, from, orders } of commit.orders) told.set(scope, from + orders.length);
     options.committed?.(commit);
   };
+  const tellFollowed = ({ atMs, decisions, orders, facts }: SharedDeed): void =>
+    tell({ atMs, decisions, orders, followed: facts });
   const queued = <T>(work: () => Promise<T>): Promise<T> => {
     const next = last.then(work);
     last = next.catch(() => undefined);
     return next;
   };
+  const announce = ({ share }: Bench): void => {
+    isShared = share.size < partitionCount;
+    options.shared?.(isShared ? new Set(share.keys()) : null);
+  };
 
   const build = async (): Promise<Bench> => {
     const nowMs = clock();
-    const { policyVersion, policy, memory, missed } = await store.transaction(async (sql) => {
-      // Waits for a transaction of ours whose connection was lost while it committed, then sees what became of it.
-      await checkFence(sql, partition, fence, true);
-      const { version, policy } = await currentPolicy(sql);
+    // Waits for a transaction of ours whose connection was lost while it committed, so that we see what became of it.
+    await store.transaction((sql) => holdShare(sql, coordinator, "settle"));
+    const { missed, memory, policy, ...read } = await store.transaction(async (sql) => {
+      await readOneMoment(sql);
+      const share = await readShare(sql, coordinator);
+      if (sharer === undefined) checkLeads(share);
+      const { version: policyVersion, policy } = await currentPolicy(sql);
       const memory = await loadMemory(sql, policy, nowMs);
-      return { policyVersion: version, policy, memory, missed: await missedOrders(sql, told) };
+      return {
+        share,
+        position: await lastDeed(sql),
+        policyVersion,
+        policy,
+        memory,
+        missed: await missedOrders(sql, told),
+      };
     });
-    // After the transaction: nobody else writes, and the database must not wait for seconds of our work.
-    const built: Bench = { judge: createJudge(policy, { memory, nowMs }), policyVersion };
+    // After the transaction: the database must not wait for seconds of our work.
+    const share = read.share.size < partitionCount ? new Set(read.share.keys()) : null;
+    const built: Bench = { ...read, coordinator, judge: createJudge(policy, { memory, nowMs, share }) };
     if (missed.length > 0) tell({ atMs: nowMs, decisions: [], orders: missed });
-    log.info({ ...built.judge.size(), policyVersion: built.policyVersion }, "built the judge from the database");
+    announce(built);
+    const fields = { ...built.judge.size(), policyVersion: built.policyVersion, partitions: read.share.size };
+    log.info(fields, "built the judge from the database");
     return built;
   };
 
-  const run = async <T>(author: Author | null, work: (turn: Turn) => Promise<T>) => {
-    bench ??= await build();
-    const { judge, policyVersion } = bench;
+  const attempt = async <T>(ours: Bench, author: Author | null, work: (turn: Turn) => Promise<T>, alone: boolean) => {
     const nowMs = clock();
+    const { judge } = ours;
     const steps: Step[] = [];
+    const facts: Fact[] = [];
     // A request that was wrong from the start has told the judge nothing, and must not cost a rebuild.
     let isTouched = false;
     let isRenewed = false;
@@ -126,6 +177,7 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     const apply = (fact: Fact): Outcome => {
       isTouched = true;
       const outcome = judge.apply(fact, nowMs);
+      if (fact.kind !== "failure" && fact.kind !== "tick") facts.push(fact);
       for (const decision of outcome.decisions) steps.push({ kind: "decision", decision });
       return outcome;
     };
@@ -135,25 +187,47 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     };
     try {
       const done = await store.transaction(async (sql) => {
-        await checkFence(sql, partition, fence);
+        const held = await holdShare(sql, coordinator, alone ? "alone" : "judge");
+        if (sharer === undefined) checkLeads(held);
+        if (adjust(ours, held)) announce(ours);
+        await follow(sql, ours, tellFollowed);
+        if (!alone && mayOvertake(ours, nowMs)) throw new OutdatedError("alone");
         fault("begun");
         if (readyUntilMs < nowMs + dayMs) await createFailureDays(sql, nowMs);
-        const result = await work({ sql, nowMs, judge, apply, order, renew });
+        const firstId = judge.begin();
+        const share = held.size < partitionCount ? new Set(held.keys()) : null;
+        const result = await work({ sql, nowMs, judge, share, apply, order, renew });
         fault("worked");
-        const orders = await writeDecisions(sql, steps, { policyVersion, author, nowMs });
+        const turned: Turned = { steps, facts, isRenewed, author, nowMs, firstId };
+        const written = await writeTurn(sql, ours, turned, tellFollowed);
         fault("written");
-        return { result, orders };
+        return { result, written };
       });
       readyUntilMs = Math.max(readyUntilMs, endOfDayAfter(nowMs));
+      const { position, decisions, orders } = done.written;
+      ours.position = position;
       if (isRenewed) bench = undefined;
       fault("committed");
-      const decisions = steps.flatMap((step) => (step.kind === "decision" ? [step.decision] : []));
-      const commit = { atMs: nowMs, decisions, orders: done.orders };
+      const commit = { atMs: nowMs, decisions, orders };
       tell(commit);
       return { result: done.result, commit };
     } catch (error) {
-      if (isTouched) bench = undefined;
+      if (isTouched || (error instanceof OutdatedError && error.remedy === "rebuild")) bench = undefined;
       throw error;
+    }
+  };
+
+  const run = async <T>(author: Author | null, work: (turn: Turn) => Promise<T>, binds: boolean) => {
+    let alone = binds;
+    for (let tries = 1; ; tries += 1) {
+      bench ??= await build();
+      try {
+        return await attempt(bench, author, work, alone || mayOvertake(bench, clock()));
+      } catch (error) {
+        if (!(error instanceof OutdatedError) || tries === triesMax) throw error;
+        alone ||= error.remedy === "alone";
+        log.debug({ remedy: error.remedy }, "another coordinator was faster, the turn begins again");
+      }
     }
   };
 
@@ -162,13 +236,16 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
   };
   bench = await build();
   return {
-    turn: (author, work) => queued(() => run(author, work)),
+    turn: (author, work, binds = author !== null) => queued(() => run(author, work, binds)),
     ask: (question) =>
       queued(async () => {
         bench ??= await build();
         return question(bench.judge, clock());
       }),
     read: (question) => question(store),
+    coordinator,
+    partitions: () => bench?.share.size ?? 0,
+    isShared: () => isShared,
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -1,7 +1,9 @@
 import { type ScheduledTask, schedule, setLogger } from "node-cron";
-import type { JudgeWriter } from "../ingest/judge-writer.ts";
+import { hourMs } from "../../shared/durations.ts";
+import type { Commit, JudgeWriter } from "../ingest/judge-writer.ts";
 import { tick } from "../ingest/tick.ts";
 import type { Logger } from "../logger.ts";
+import { pruneDeeds } from "../store/deeds.ts";
 import { ReplacedError } from "../store/fence.ts";
 import type { Sql } from "../store/sql.ts";
 import { prune } from "./prune.ts";
@@ -16,10 +18,20 @@ export type JobsOptions = Readonly<{
 }>;
 type Job = Readonly<{ name: string; when: string; run: (nowMs: number) => Promise<unknown> }>;
 
+/** A coordinator that has missed some of those before reads the tables anew. */
+const deedsKeptMs = hourMs;
+
+const expire = (writer: JudgeWriter, told: (commit: Commit) => void = () => undefined): Job => ({
+  name: "expire",
+  when: "* * * * * *",
+  run: async () => told(await tick(writer)),
+});
+
 /** Everything that happens by the clock, and when. A job that is still running when it is due again is left alone. */
 export function startJobs({ writer, sql, now, log, replaced }: JobsOptions): AsyncDisposable {
   const jobs: readonly Job[] = [
-    { name: "expire", when: "* * * * * *", run: () => tick(writer) },
+    expire(writer),
+    { name: "forget-deeds", when: "30 */10 * * * *", run: (nowMs) => pruneDeeds(sql, nowMs - deedsKeptMs) },
     // At night, and not on the full hour, when everybody's jobs run.
     {
       name: "prune",
@@ -27,6 +39,22 @@ export function startJobs({ writer, sql, now, log, replaced }: JobsOptions): Asy
       run: async (nowMs) => log.info({ ...(await prune(sql, nowMs)) }, "forgot what is older than its retention"),
     },
   ];
+  return start(jobs, now, log, replaced);
+}
+
+/** What a coordinator that shares the leader's work does by the clock. `told` hears what it led to. */
+export function startExpiring(
+  options: Pick<JobsOptions, "writer" | "now" | "log"> & Readonly<{ told: (commit: Commit) => void }>,
+): AsyncDisposable {
+  return start([expire(options.writer, options.told)], options.now, options.log, undefined);
+}
+
+function start(
+  jobs: readonly Job[],
+  now: () => number,
+  log: Logger,
+  replaced: JobsOptions["replaced"],
+): AsyncDisposable {
   setLogger(quietLogger(log));
   const running = new Set<Promise<void>>();
   const tasks = jobs.map((job) => scheduleJob(job, now, log, running, replaced));

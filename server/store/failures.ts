@@ -26,8 +26,13 @@ export async function insertFailures(sql: Sql, rows: readonly FailureRow[], rece
   if (rows.length > 0) await sql.copyIn(copyFailures, [copyHeader, encodeFailures(rows, receivedMs), copyTrailer]);
 }
 
+/** Any number that nobody else in the database uses. */
+const daysLock = 7_312_004_223;
+
 /** Makes sure that failures arriving on the day of `nowMs` and the day after have a table to go to. */
 export async function createFailureDays(sql: Sql, nowMs: number): Promise<void> {
+  // Two coordinators at once would both find that it is missing.
+  await sql.rows("select pg_advisory_xact_lock($1)", [daysLock]);
   const today = Math.floor(nowMs / dayMs) * dayMs;
   for (const start of [today, today + dayMs]) {
     const bounds = `for values from (${start}) to (${start + dayMs})`;
@@ -78,6 +83,18 @@ export async function rememberedFailures(sql: Sql, sinceMs: number): Promise<Ite
   await sql.rows("close remembered");
   return packed;
 }
+
+/** The same of one net. */
+export async function rememberedFailuresOf(sql: Sql, net: string, sinceMs: number): Promise<RememberedFailure[]> {
+  return sql.rows<RememberedFailure>(
+    `select weight, at_ms as "atMs", tenant, host, jail, network(address) as net, count from failures
+     where ${withinKeys(2)} and received_ms >= $1 and at_ms >= $1 and weight in ('fleet', 'tenant')
+     order by at_ms desc limit ${failuresOfNetMax}`,
+    [sinceMs, ...keyValues(net)],
+  );
+}
+/** More than any window of any policy holds. */
+const failuresOfNetMax = 10_000;
 
 export type EvidenceRow = Readonly<{
   tenant: string;

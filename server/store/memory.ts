@@ -1,7 +1,9 @@
-import type { Memory } from "../domain/judge.ts";
+import { formatNet, type Net, subjectOf } from "../../shared/address.ts";
+import type { Counted, Memory } from "../domain/judge.ts";
 import { horizonsOf, type Policy } from "../domain/policy.ts";
 import { heldBans, lastBanId, rememberedBans, settledSince } from "./bans.ts";
-import { rememberedFailures } from "./failures.ts";
+import { rememberedFailures, rememberedFailuresOf } from "./failures.ts";
+import { currentPolicy } from "./policies.ts";
 import { standingRules } from "./rules.ts";
 import type { Sql } from "./sql.ts";
 import { rememberedQuarantines, tenantFacts } from "./tenants.ts";
@@ -20,5 +22,17 @@ export async function loadMemory(sql: Sql, policy: Policy, nowMs: number): Promi
     settled: await settledSince(sql, nowMs - horizons.failuresMs),
     held: await heldBans(sql),
     lastBanId: await lastBanId(sql),
+  };
+}
+
+/** Of one address what counts for the judge: its failures, with those of the network it is counted with. */
+export async function countedOf(sql: Sql, address: Net, nowMs: number): Promise<Counted> {
+  const { policy } = await currentPolicy(sql);
+  const sinceMs = nowMs - horizonsOf(policy).failuresMs;
+  const subject = formatNet(subjectOf(address, policy.ipv6Prefix));
+  const settled = await settledSince(sql, sinceMs);
+  return {
+    failures: await rememberedFailuresOf(sql, subject, sinceMs),
+    settled: settled.filter(({ net }) => net === subject),
   };
 }

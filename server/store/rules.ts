@@ -80,6 +80,11 @@ export async function removeExpiredRules(sql: Sql, nowMs: number): Promise<RuleV
   );
 }
 
+export async function hasExpiredRules(sql: Sql, nowMs: number): Promise<boolean> {
+  const rows = await sql.rows("select from rules where removed_ms is null and until_ms <= $1 limit 1", [nowMs]);
+  return rows.length > 0;
+}
+
 export function ruleOrder(rule: RuleView): Readonly<{ scope: Scope; order: AllowOrder }> {
   const { id, net, untilMs } = rule;
   return {

@@ -67,11 +67,5 @@ export const idempotency = pgTable(
   (table) => [primaryKey({ columns: [table.tokenId, table.key] }), index().on(table.createdMs)],
 );
 
-/** Who may write for a partition: transactions of a coordinator with an older token fail. */
-export const partitions = pgTable("partitions", {
-  partition: integer().primaryKey(),
-  fence: ms().notNull(),
-});
-
-/** Single facts about this database: the order log's epoch, names of keys. */
+/** Single facts about this database: the order log's epoch, who leads. */
 export const meta = pgTable("meta", { key: text().primaryKey(), value: jsonb().notNull() });

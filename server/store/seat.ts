@@ -5,8 +5,8 @@ import type { Logger } from "../logger.ts";
 import { ReplacedError } from "./fence.ts";
 import { type Sql, storeError } from "./sql.ts";
 
-/** First number of the lock, the second is the partition; any that nobody else in the database uses. */
-const seatLock = 73_120_042;
+/** First numbers of the locks; any that nobody else in the database uses. The second number says which seat. */
+export const locks = { leader: 73_120_042, presence: 73_120_043 } as const;
 /** How soon a coordinator that stands by notices that the seat is free. */
 const askEveryMs = 500;
 const answerMs = 5_000;
@@ -20,7 +20,8 @@ const keepalive = { idleSeconds: 5, intervalSeconds: 2, count: 2 } as const;
 
 export type SeatOptions = Readonly<{
   url: string;
-  partition: number;
+  /** `leader`: the one there is (0). `presence`: a coordinator's own, by its id; it tells the leader that it lives. */
+  seat: Readonly<{ kind: keyof typeof locks; number: number }>;
   log: Logger;
   /** Somebody else has it: this coordinator must end. */
   lost: (error: ReplacedError) => void;
@@ -36,8 +37,8 @@ export type Seat = AsyncDisposable &
 
 /**
  * The seat of the one coordinator that leads: a lock of the database's that lives as long as a session of ours. It says
- * who should lead and passes on within a second of the leader's end. It is no guarantee, the fence is: whoever sits down
- * takes a new fence, and transactions with an older one fail.
+ * who should lead and passes on within a second of the leader's end. It is no guarantee, the partitions are: whoever sits
+ * down takes them all over, and transactions of an earlier owner fail.
  */
 export function openSeat(options: SeatOptions): Seat {
   const closing = new AbortController();
@@ -46,7 +47,7 @@ export function openSeat(options: SeatOptions): Seat {
 
   const ask = async (): Promise<boolean> => {
     session ??= await connect(options.url);
-    const values = [seatLock, options.partition];
+    const values = [locks[options.seat.kind], options.seat.number];
     try {
       // Once ours it is only asked whether the session lives: the lock would count how often it was taken.
       const { rows } = await session.query<{ taken: boolean }>(

@@ -44,8 +44,13 @@ export function isDown(error: unknown): boolean {
 }
 
 export function isUniqueViolation(error: unknown): boolean {
+  return hasState(error, "23505");
+}
+
+/** Whether PostgreSQL refused with this state. */
+export function hasState(error: unknown, state: string): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
-    if ("code" in each && each.code === "23505") return true;
+    if ("code" in each && each.code === state) return true;
   }
   return false;
 }
@@ -54,6 +59,11 @@ export function isUniqueViolation(error: unknown): boolean {
 export function storeError(error: unknown): unknown {
   if (error instanceof Fleet2banError || !isDown(error)) return error;
   return new Fleet2banError("unavailable", "the database cannot be reached; it is tried again", { cause: error });
+}
+
+/** Everything read in this transaction from now on is of one moment. The first statement of it. */
+export async function readOneMoment(sql: Sql): Promise<void> {
+  await sql.rows("set transaction isolation level repeatable read, read only");
 }
 
 /** The one row a statement promised. */

@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { type Bus, openBus } from "../../../server/bus/bus.ts";
 import { coordinatorJwt, enrollJwt } from "../../../server/bus/jwt.ts";
 import { newUserNkey } from "../../../server/bus/keys.ts";
+import { partitionOfHost } from "../../../server/domain/partition.ts";
 import {
   collectErrors,
   connectAgent,
@@ -275,13 +276,41 @@ test("the key that makes agents cannot make anything more", async () => {
   await assert.rejects(connectUser(nats, jwt, evil.seed), /Authorization/i);
 });
 
+test("the server puts each host into its partition, and asks for permission after it has", async () => {
+  const partition = partitionOfHost("neighbour");
+  for (const asked of [0, 1, 7]) {
+    const subject = `f2b.v1.fail.${asked === 0 ? partition : asked}.neighbour`;
+    const publish = () => mallory.connection.publish(`f2b.v1.fail.${asked}.neighbour`, "x");
+    assert.equal(await refused(mallory, subject, publish), true, subject);
+  }
+  bus.readFailures(new Set([partitionOfHost("mallory")]));
+  mallory.connection.publish("f2b.v1.fail.0.mallory", "heard");
+  neighbour.connection.publish("f2b.v1.fail.0.neighbour", "waits");
+  assert.deepEqual(await readUntil("heard"), ["heard"]);
+  bus.readFailures(new Set([partition]));
+  assert.deepEqual(await readUntil("waits"), ["waits"]);
+});
+
+/** What comes of the failure stream until this has. */
+async function readUntil(text: string): Promise<string[]> {
+  const texts: string[] = [];
+  await until(async () => {
+    for (const { payload, ack } of await bus.pullFailures(10, 200)) {
+      texts.push(Buffer.from(payload).toString());
+      ack();
+    }
+    return texts.includes(text);
+  }, text);
+  return texts;
+}
+
 test("the holder of an enrolment token may ask its one question and hear its one answer", async () => {
   const user = newUserNkey();
   const id = "0123456789abcdef";
   const connection = await connectUser(nats, enrollJwt(nats.keys, user.publicKey, id, Date.now(), 60), user.seed);
   const holder = { connection, errors: collectErrors(connection) };
   try {
-    for (const subject of ["f2b.v1.enroll.other", "f2b.v1.fail.0.mallory", "f2b.v1.bans.t", "$JS.API.INFO"]) {
+    for (const subject of ["f2b.v1.enroll.other", "f2b.v1.fail.1.mallory", "f2b.v1.bans.t", "$JS.API.INFO"]) {
       assert.equal(await refused(holder, subject, () => connection.publish(subject, "x")), true, subject);
     }
     for (const subject of ["_INBOX.enroll.other.r", "_INBOX.>", "f2b.v1.bans.t"]) {

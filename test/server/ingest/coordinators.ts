@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { insertHost } from "../../../server/store/hosts.ts";
 import { openStore, type Store } from "../../../server/store/open-store.ts";
+import { insertPolicy } from "../../../server/store/policies.ts";
 import { insertTenant } from "../../../server/store/tenants.ts";
 import { freshDatabaseUrl } from "../../support/database.ts";
 import { startTestNats, type TestNats } from "../../support/nats.ts";
@@ -20,6 +21,8 @@ export type Coordinators = AsyncDisposable &
     hosts: readonly SendingHost[];
     /** Starts one and waits until it serves; with `fault` it kills itself there. */
     start(fault?: string): Promise<Program>;
+    /** How many partitions each coordinator that owns any has, the most first. */
+    shares(): Promise<readonly number[]>;
     /** Lines in the database by host, against what the hosts sent. */
     miscounted(): Promise<readonly string[]>;
     /** What is wrong with the order logs and the bans; empty when every revision and every ban is there once. */
@@ -34,6 +37,10 @@ export async function openCoordinators(hostCount: number): Promise<Coordinators>
   const store = opened.use(await openStore({ url: databaseUrl, log: pino({ level: "silent" }) }));
   const nats = opened.use(await startTestNats());
   await insertTenant(store, "default", "full", 0);
+  // These hosts see more attackers in a minute than any real one.
+  const policy =
+    "limits: { agent: { subjectsPerMinute: 100000, subjectsPerDay: 1000000 }, fleetBansPerMinute: 100000 }";
+  await store.transaction((sql) => insertPolicy(sql, policy, "test", 0));
   const hosts: SendingHost[] = [];
   for (let number = 1; number <= hostCount; number += 1) {
     const host = opened.use(await SendingHost.connect(nats, `h${number}`));
@@ -59,6 +66,12 @@ export async function openCoordinators(hostCount: number): Promise<Coordinators>
       if (fault === undefined) await program.line(/coordinator: (\S+)/);
       return program;
     },
+    async shares() {
+      const rows = await store.rows<{ owned: number }>(
+        "select count(*) as owned from partitions group by owner order by owned desc",
+      );
+      return rows.map(({ owned }) => owned);
+    },
     async miscounted() {
       const rows = await store.rows<{ host: string; lines: number }>(
         "select host, sum(count)::bigint as lines from failures group by host",
@@ -82,10 +95,12 @@ export async function openCoordinators(hostCount: number): Promise<Coordinators>
         `select net from bans where not exists (select from orders where orders.scope = bans.scope
            and revision = bans.start_revision and "order" ->> 'kind' = 'ban' and ("order" ->> 'id')::bigint = bans.id)`,
       );
+      const left = await store.rows<{ id: number }>("select id from handed_failures");
       return [
         ...gaps.map(({ scope }) => `${scope}: revisions with a gap`),
         ...doubled.map(({ net, count }) => `${net}: ${count} bans`),
         ...unordered.map(({ net }) => `${net}: a ban without its order`),
+        ...left.map(({ id }) => `handed over and not judged: ${id}`),
       ];
     },
     [Symbol.asyncDispose]: () => closing.disposeAsync(),

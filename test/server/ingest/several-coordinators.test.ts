@@ -45,24 +45,89 @@ async function ask(program: Program, token: string, path: string, init: RequestI
   return { status: response.status, text: await response.text() };
 }
 
+/** Lines this process has judged, as its metrics say. */
+async function linesOf(program: Program): Promise<number> {
+  const metrics = await (await fetch(`${addressOf(program)}/metrics`)).text();
+  return [...metrics.matchAll(/^f2b_failures_total\{[^}]*\} (\d+)/gm)].reduce(
+    (sum, [, lines]) => sum + Number(lines),
+    0,
+  );
+}
+
+async function shared(fleet: Coordinators, shares: readonly number[]): Promise<void> {
+  const isSo = async () => (await fleet.shares()).join() === shares.join();
+  await waitFor(isSo, `shares of ${shares.join()}`, 60_000);
+}
+
+/** What is wrong with what was counted and banned; handed-over failures may still be on their way. */
+async function wrongs(fleet: Coordinators, offenders: number): Promise<readonly string[]> {
+  const find = async (): Promise<readonly string[]> => {
+    const [bans] = await fleet.store.rows<{ count: number }>("select count(*) as count from bans");
+    const missing = bans?.count === offenders ? [] : [`${offenders} offenders, ${bans?.count} bans`];
+    return [...(await fleet.miscounted()), ...(await fleet.disorder()), ...missing];
+  };
+  await waitFor(async () => (await find()).length === 0, "everything to be judged", 20_000).catch(() => undefined);
+  return find();
+}
+
+async function goOn(traffic: ReturnType<typeof sendOn>, what: string): Promise<void> {
+  const reached = traffic.offenders();
+  await waitFor(() => traffic.offenders() > reached + 5, what, 60_000);
+}
+
 for (const signal of ["SIGKILL", "SIGTERM"] as const) {
-  test(`one leads, one stands by, and after ${signal} of the first everything is counted and banned once`, async () => {
+  test(`two share the work, and after ${signal} of the one that leads everything is counted and banned once`, async () => {
     await using fleet = await openCoordinators(3);
     const first = await fleet.start();
     const second = await fleet.start();
     assert.match(second.stdout(), /stands by/);
+    await shared(fleet, [4, 4]);
     const traffic = sendOn(fleet);
-    await waitFor(() => traffic.offenders() > 5, "some traffic");
+    await goOn(traffic, "some traffic");
     first.signal(signal);
     await first.ended;
-    const reached = traffic.offenders();
-    await waitFor(() => traffic.offenders() > reached + 5, "the second to go on", 60_000);
+    await goOn(traffic, "the second to go on");
     await traffic.stop();
-    assert.deepEqual([await fleet.miscounted(), await fleet.disorder()], [[], []]);
-    assert.deepEqual(await fleet.store.rows("select count(*) as count from bans"), [{ count: traffic.offenders() }]);
+    assert.deepEqual(await wrongs(fleet, traffic.offenders()), []);
     assert.equal(second.ending(), undefined, second.stderr());
   });
 }
+
+test("three share the work, and whichever of those that do not lead ends, everything is counted and banned once", async () => {
+  await using fleet = await openCoordinators(5);
+  const leader = await fleet.start();
+  const killed = await fleet.start();
+  const frozen = await fleet.start();
+  await shared(fleet, [3, 3, 2]);
+  const traffic = sendOn(fleet);
+  await waitFor(() => traffic.offenders() > 30, "some traffic", 60_000);
+  const lines = await Promise.all([leader, killed, frozen].map(linesOf));
+  const all = lines.reduce((sum, each) => sum + each, 0);
+  for (const each of lines) assert.ok(each > all / 8, `shares of ${lines.join()} lines`);
+
+  killed.signal("SIGKILL");
+  await goOn(traffic, "the others to go on");
+  await shared(fleet, [4, 4]);
+  frozen.signal("SIGSTOP");
+  // As the database does by itself when it has not heard from a session, or in a transaction, for long.
+  await fleet.store.rows(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid() and (state = 'idle in transaction'
+       or pid in (select pid from pg_locks where locktype = 'advisory' and granted and objid > 0 and classid = 73120043))`,
+  );
+  await shared(fleet, [8]);
+  await goOn(traffic, "the leader to go on alone");
+  frozen.signal("SIGCONT");
+  // It finds that it owns nothing, and offers itself again.
+  await shared(fleet, [4, 4]);
+  await goOn(traffic, "both to go on");
+  frozen.signal("SIGTERM");
+  await frozen.ended;
+  await goOn(traffic, "the leader to go on");
+  await traffic.stop();
+  assert.deepEqual(await wrongs(fleet, traffic.offenders()), []);
+  assert.equal(leader.ending(), undefined, leader.stderr());
+});
 
 test("one that stands by answers questions, and sends whoever changes something to the leader", async () => {
   await using fleet = await openCoordinators(1);
@@ -90,7 +155,8 @@ test("a leader that froze until another one took over ends when it wakes, and ha
   const frozen = await fleet.start();
   const second = await fleet.start();
   const traffic = sendOn(fleet);
-  await waitFor(() => traffic.offenders() > 5, "some traffic");
+  await shared(fleet, [4, 4]);
+  await goOn(traffic, "some traffic");
   frozen.signal("SIGSTOP");
   // As the database does by itself when it has not heard from a session, or in a transaction, for long.
   await fleet.store.rows(
@@ -98,12 +164,11 @@ test("a leader that froze until another one took over ends when it wakes, and ha
      where datname = current_database() and pid <> pg_backend_pid() and (state = 'idle in transaction'
        or pid in (select pid from pg_locks where locktype = 'advisory' and granted))`,
   );
-  const reached = traffic.offenders();
-  await waitFor(() => traffic.offenders() > reached + 5, "the second to go on", 60_000);
+  await goOn(traffic, "the second to go on");
   frozen.signal("SIGCONT");
   assert.equal(await waitFor(() => frozen.ending() ?? undefined, "the first to end", 60_000), 1);
   assert.match(frozen.stderr(), /another coordinator has taken over/);
   await traffic.stop();
-  assert.deepEqual([await fleet.miscounted(), await fleet.disorder()], [[], []]);
+  assert.deepEqual(await wrongs(fleet, traffic.offenders()), []);
   assert.equal(second.ending(), undefined, second.stderr());
 });
