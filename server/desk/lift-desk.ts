@@ -1,7 +1,6 @@
 import { liftMatching } from "../ingest/lift-matching.ts";
 import { type BanCount, type BanFilter, countMatching, listBans } from "../store/ban-lists.ts";
 import { receiptOf } from "../store/hosts.ts";
-import { revisionOf } from "../store/orders.ts";
 import { reasonOf } from "./ban-desk.ts";
 import type { Desk, Principal } from "./desk.ts";
 import { actOf, type DeskParts, requireFleet } from "./desk-parts.ts";
@@ -11,6 +10,10 @@ import { showBan } from "./show-ban.ts";
 
 /** Enough to see that the filter says what was meant. */
 const sampleRows = 20;
+/** Scopes whose hosts are asked after, those with most bans: a fleet has as many scopes as hosts. */
+const scopesMax = 20;
+/** No host has come so far. */
+const never = Number.MAX_SAFE_INTEGER;
 
 /** Lifting many at once, by what they have in common. A tenant lifts one at a time: that is counted. */
 export function liftDesk(parts: DeskParts): Pick<Desk, "liftBans"> {
@@ -22,15 +25,25 @@ export function liftDesk(parts: DeskParts): Pick<Desk, "liftBans"> {
     return { scope: directory.showScope(known), applied, total };
   };
 
-  async function preview(asker: Principal, filter: BanFilter, counts: readonly BanCount[]): Promise<LiftView> {
-    const sample = await listBans(store, { ...filter, active: true }, sampleRows);
-    const scopes = await Promise.all(
-      [...Map.groupBy(counts, ({ scope }) => scope)].map(async ([scope, of]) => ({
-        ...(await arrival(scope, (await revisionOf(store, scope as "fleet")) + 1)),
-        bans: sum(of),
-        lastBan: Math.max(...of.map(({ newest }) => newest)),
+  type Part = Readonly<{ scope: string; bans: number; lastBan: number; revision: number }>;
+  const arrivals = async (parts: readonly Part[]): Promise<LiftView["scopes"]> => {
+    const largest = parts.toSorted((one, other) => other.bans - one.bans).slice(0, scopesMax);
+    return await Promise.all(
+      largest.map(async ({ scope, bans, lastBan, revision }) => ({
+        ...(await arrival(scope, revision)),
+        bans,
+        lastBan,
       })),
     );
+  };
+
+  async function preview(asker: Principal, filter: BanFilter, counts: readonly BanCount[]): Promise<LiftView> {
+    const sample = await listBans(store, { ...filter, active: true }, sampleRows);
+    const all = [...Map.groupBy(counts, ({ scope }) => scope)].map(([scope, of]) => ({
+      ...{ scope, bans: sum(of), revision: never },
+      lastBan: Math.max(...of.map(({ newest }) => newest)),
+    }));
+    const scopes = await arrivals(all);
     return { ...numbers(counts), lifted: 0, scopes, sample: sample.map((ban) => showBan(directory, asker, ban)) };
   }
 
@@ -43,12 +56,7 @@ export function liftDesk(parts: DeskParts): Pick<Desk, "liftBans"> {
       const until = { ...filter, upTo: numbers(before).upTo };
       const request = { reason: reasonOf(reason), limit, about: aboutOf(asked) };
       const lifted = await liftMatching(writer, actOf(asker, reason), until, request);
-      const scopes = await Promise.all(
-        lifted.map(async ({ scope, lifted: bans, lastBan, revision }) => ({
-          ...(await arrival(scope, revision)),
-          ...{ bans, lastBan },
-        })),
-      );
+      const scopes = await arrivals(lifted.map(({ lifted: bans, ...each }) => ({ ...each, bans })));
       const { byLevel, remaining } = numbers(await countMatching(store, until));
       const count = lifted.reduce((total, each) => total + each.lifted, 0);
       return { lifted: count, remaining, byLevel, upTo: until.upTo, scopes, sample: [] };

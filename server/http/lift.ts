@@ -47,7 +47,7 @@ const lift = createRoute({
   path: "/bans/lift",
   summary: "Lift every ban that matches a filter, up to 1000 at a time",
   description:
-    "First with dryRun=true: how many match, by level and scope, and the newest of them. Send its `upTo` along, and bans made since stay. Repeat while `remaining` is not 0. The receipt of a scope's `lastBan` is that of all before it. Only for tokens of the whole fleet.",
+    "First with dryRun=true: how many match, by level and scope, and the newest of them. Send its `upTo` along, and bans made since stay. Repeat while `remaining` is not 0. `scopes` are the 20 with most bans; the receipt of one's `lastBan` is that of all before it. Only for tokens of the whole fleet.",
   request: { query: WriteParams, headers: IdempotencyKey, ...body(LiftRequest) },
   ...needs(leastRoles.liftBans),
   responses: { 200: json(Lift, "What was lifted, where that has arrived, and what still matches."), ...problems },
