@@ -59,7 +59,7 @@ export class Gate {
     let filters = known;
     let at = from;
     while (filters !== this.#allFilters) {
-      at = search.next(chunk, at, end);
+      at = search.next(chunk, at, end, filters);
       if (at < 0) break;
       filters |= search.filters;
       at += 1;

@@ -57,8 +57,12 @@ export class LiteralSearch {
     for (const each of wanted) this.#add(each, common);
   }
 
-  /** Where the next literal was found: somewhere inside of it. -1 when there is none in a word that begins before `to`. */
-  next(searched: SearchedBytes, from: number, to: number): number {
+  /**
+   * Where the next literal was found: somewhere inside of it. -1 when there is none in a word that begins before `to`.
+   *
+   * @param known  filters whose literals are no longer sought
+   */
+  next(searched: SearchedBytes, from: number, to: number, known = 0): number {
     const [table, mask, stride, words] = [this.#table, this.#wordMask, this.#stride, searched.words];
     const { length } = searched.bytes;
     const whole = Math.min(to, length - 3);
@@ -66,12 +70,12 @@ export class LiteralSearch {
     for (; at < whole; at += stride) {
       const word = (words.getInt32(at, true) | lowerCaseWord) & mask;
       const bucket = table[Math.imul(word, spreader) >>> (32 - tableBits)];
-      if (bucket !== undefined && bucket !== 0 && this.#isFound(searched.bytes, at, bucket)) return at;
+      if (bucket !== undefined && bucket !== 0 && this.#isFound(searched.bytes, at, bucket, known)) return at;
     }
     // A word of three at the very end: of a last line without its newline.
     if (at >= to || at + this.#wordBytes !== length) return -1;
     const word = (words.getUint16(at, true) | (words.getUint8(at + 2) << 16) | lowerCaseWord) & mask;
-    return this.#isFound(searched.bytes, at, this.#table[slotOf(word)] ?? 0) ? at : -1;
+    return this.#isFound(searched.bytes, at, this.#table[slotOf(word)] ?? 0, known) ? at : -1;
   }
 
   #add({ literal, filters }: WantedLiteral, common: ReadonlyMap<number, number>): void {
@@ -101,9 +105,11 @@ export class LiteralSearch {
     );
   }
 
-  #isFound(bytes: Uint8Array, at: number, bucket: number): boolean {
+  #isFound(bytes: Uint8Array, at: number, bucket: number, known: number): boolean {
     let filters = 0;
-    for (const entry of this.#buckets[bucket] ?? []) if (stands(entry, bytes, at - entry.at)) filters |= entry.filters;
+    for (const entry of this.#buckets[bucket] ?? []) {
+      if ((entry.filters & ~known) !== 0 && stands(entry, bytes, at - entry.at)) filters |= entry.filters;
+    }
     this.filters = filters;
     return filters !== 0;
   }
