@@ -4,6 +4,8 @@ import { setFlagsFromString } from "node:v8";
 const busyMicros = 50_000;
 /** A fifth of a core: from here on compiling pays. A burst of 5000 lines stays below it. */
 const hardAtWorkMicros = 200_000;
+/** Of logs within a second; the same in other words, known before the time is spent. */
+const hardAtWorkBytes = 524_288;
 /** Seconds without work until what the work left is given back. */
 const quietSeconds = 3;
 /** V8 forgets the code of a function that some collections found unused; each is a pause of 20 ms, so one a second. */
@@ -28,6 +30,7 @@ export type Engine = Readonly<{
 export class Footprint {
   readonly #engine: Engine;
   #usedMicros: number;
+  #readBytes = 0;
   #quiet = 0;
   #collected = 0;
   #optimizing = false;
@@ -38,8 +41,15 @@ export class Footprint {
     this.#usedMicros = engine.usedMicros();
   }
 
+  /** To be called with every part of a log. */
+  reads(bytes: number): void {
+    this.#readBytes += bytes;
+    if (this.#readBytes >= hardAtWorkBytes) this.#optimize(true);
+  }
+
   /** To be called every second. */
   tick(): void {
+    this.#readBytes = 0;
     const before = this.#usedMicros;
     this.#usedMicros = this.#engine.usedMicros();
     const workMicros = this.#usedMicros - before;

@@ -93,8 +93,10 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   // Nobody whose name is on an ignore list may be counted before his address is known.
   await refreshNames(jails, now());
 
+  const footprint = new Footprint(v8Engine());
   watch = opened.use(
     watchLogs({
+      onRead: (bytes) => footprint.reads(bytes),
       jails,
       effects,
       positions: store.positions,
@@ -113,7 +115,6 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   opened.use(repeat(protectEveryMs, () => void refreshNames(jails, now())));
   opened.use(repeat(countersEveryMs, () => void enforcer.readCounters()));
   opened.use(repeat(purgeEveryMs, () => store.purge(now())));
-  const footprint = new Footprint(v8Engine());
   opened.use(repeat(secondMs, () => footprint.tick()));
   const status = () => statusOf({ config, jails, actions, firewall, fleet, watch, problems: problems() });
   const parts = { jails, effects, enforcer, status, now };

@@ -10,7 +10,13 @@ import { ChunkGatherer } from "./gather-chunks.ts";
 import { LogLines } from "./log-lines.ts";
 import type { WatchedJail } from "./watched-jail.ts";
 
-export type LogWatchParts = DeliveryParts & Readonly<{ jails: readonly WatchedJail[]; log: Logger }>;
+export type LogWatchParts = DeliveryParts &
+  Readonly<{
+    jails: readonly WatchedJail[];
+    log: Logger;
+    /** Told of every part of a log file that is read, before it is looked at. */
+    onRead?: (bytes: number) => void;
+  }>;
 
 export type LogWatch = AsyncDisposable &
   Readonly<{
@@ -60,7 +66,7 @@ export function watchLogs(parts: LogWatchParts): LogWatch {
 }
 
 function followFiles(
-  { jails, log, now }: LogWatchParts,
+  { jails, log, now, onRead }: LogWatchParts,
   delivery: Delivery,
   report: (trouble: Trouble) => void,
 ): Readonly<{ tail: FileTail; gatherer: ChunkGatherer }> {
@@ -78,7 +84,10 @@ function followFiles(
   const tail = openFileTail({
     globs: uniqueGlobs(readers),
     saved: delivery.saved,
-    onChunk: (chunk) => gatherer.add(chunk),
+    onChunk: (chunk) => {
+      onRead?.(chunk.lines.length);
+      return gatherer.add(chunk);
+    },
     log,
     nowMs: now,
   });

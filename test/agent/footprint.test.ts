@@ -24,7 +24,11 @@ function open(collectMicros = 20_000) {
     }
     return told.splice(0);
   };
-  return { second };
+  const reads = (bytes: number) => {
+    footprint.reads(bytes);
+    return told.splice(0);
+  };
+  return { second, reads };
 }
 
 test("what a start left is given back from the third quiet second on, six times, then once a minute", () => {
@@ -57,6 +61,16 @@ test("V8 optimizes from the first second of hard work until the agent rests", ()
   assert.deepEqual(second(900_000, 5), []);
   assert.deepEqual(second(quietMicros, 3), ["rest", "collect"]);
   assert.deepEqual(second(300_000), ["optimize"]);
+});
+
+test("V8 optimizes at once when half a megabyte of logs came within a second, not when it trickles in", () => {
+  const { second, reads } = open();
+  assert.deepEqual(reads(500_000), []);
+  second(quietMicros);
+  assert.deepEqual(reads(500_000), []);
+  assert.deepEqual(reads(30_000), ["optimize"]);
+  assert.deepEqual(second(900_000), []);
+  assert.deepEqual(second(quietMicros, 3), ["rest", "collect"]);
 });
 
 test("a heap so large that collecting it stops the agent for long is left as it is", () => {
