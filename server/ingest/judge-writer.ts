@@ -13,7 +13,15 @@ import { type OrderStretch, ordersSince, revisions } from "../store/orders.ts";
 import { currentPolicy } from "../store/policies.ts";
 import { checkLeads, holdShare, newCoordinatorId, readShare, takeEverything } from "../store/shares.ts";
 import { readOneMoment, type Sql } from "../store/sql.ts";
-import { adjust, type Bench, follow, mayOvertake, OutdatedError, type Turned, writeTurn } from "./bench.ts";
+import {
+  adjust,
+  follow,
+  type InformedJudge,
+  mayOvertake,
+  OutdatedError,
+  type Turned,
+  writeTurn,
+} from "./informed-judge.ts";
 import type { Step } from "./write-decisions.ts";
 
 /**
@@ -110,7 +118,7 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
   let latestMs = 0;
   /** Failures that arrive before then have a table to go to. */
   let readyUntilMs = 0;
-  let bench: Bench | undefined;
+  let informed: InformedJudge | undefined;
   let isShared = false;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -129,12 +137,12 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     last = next.catch(() => undefined);
     return next;
   };
-  const announce = ({ share }: Bench): void => {
+  const announce = ({ share }: InformedJudge): void => {
     isShared = share.size < partitionCount;
     options.shared?.(isShared ? new Set(share.keys()) : null);
   };
 
-  const build = async (): Promise<Bench> => {
+  const build = async (): Promise<InformedJudge> => {
     const nowMs = clock();
     // Waits for a transaction of ours whose connection was lost while it committed, so that we see what became of it.
     await store.transaction((sql) => holdShare(sql, coordinator, "settle"));
@@ -155,7 +163,7 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     });
     // After the transaction: the database must not wait for seconds of our work.
     const share = read.share.size < partitionCount ? new Set(read.share.keys()) : null;
-    const built: Bench = { ...read, coordinator, judge: createJudge(policy, { memory, nowMs, share }) };
+    const built: InformedJudge = { ...read, coordinator, judge: createJudge(policy, { memory, nowMs, share }) };
     if (missed.length > 0) tell({ atMs: nowMs, decisions: [], orders: missed });
     announce(built);
     const fields = { ...built.judge.size(), policyVersion: built.policyVersion, partitions: read.share.size };
@@ -163,7 +171,12 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     return built;
   };
 
-  const attempt = async <T>(ours: Bench, author: Author | null, work: (turn: Turn) => Promise<T>, alone: boolean) => {
+  const attempt = async <T>(
+    ours: InformedJudge,
+    author: Author | null,
+    work: (turn: Turn) => Promise<T>,
+    alone: boolean,
+  ) => {
     const nowMs = clock();
     const { judge } = ours;
     const steps: Step[] = [];
@@ -206,13 +219,13 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
       readyUntilMs = Math.max(readyUntilMs, endOfDayAfter(nowMs));
       const { position, decisions, orders } = done.written;
       ours.position = position;
-      if (isRenewed) bench = undefined;
+      if (isRenewed) informed = undefined;
       fault("committed");
       const commit = { atMs: nowMs, decisions, orders };
       tell(commit);
       return { result: done.result, commit };
     } catch (error) {
-      if (isTouched || (error instanceof OutdatedError && error.remedy === "rebuild")) bench = undefined;
+      if (isTouched || (error instanceof OutdatedError && error.remedy === "rebuild")) informed = undefined;
       throw error;
     }
   };
@@ -220,9 +233,9 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
   const run = async <T>(author: Author | null, work: (turn: Turn) => Promise<T>, binds: boolean) => {
     let alone = binds;
     for (let tries = 1; ; tries += 1) {
-      bench ??= await build();
+      informed ??= await build();
       try {
-        return await attempt(bench, author, work, alone || mayOvertake(bench, clock()));
+        return await attempt(informed, author, work, alone || mayOvertake(informed, clock()));
       } catch (error) {
         if (!(error instanceof OutdatedError) || tries === triesMax) throw error;
         alone ||= error.remedy === "alone";
@@ -234,17 +247,17 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
   const close = async (): Promise<void> => {
     await last;
   };
-  bench = await build();
+  informed = await build();
   return {
     turn: (author, work, binds = author !== null) => queued(() => run(author, work, binds)),
     ask: (question) =>
       queued(async () => {
-        bench ??= await build();
-        return question(bench.judge, clock());
+        informed ??= await build();
+        return question(informed.judge, clock());
       }),
     read: (question) => question(store),
     coordinator,
-    partitions: () => bench?.share.size ?? 0,
+    partitions: () => informed?.share.size ?? 0,
     isShared: () => isShared,
     close,
     [Symbol.asyncDispose]: close,

@@ -9,7 +9,7 @@ import type { Sql } from "../store/sql.ts";
 import { type Step, writeDecisions } from "./write-decisions.ts";
 
 /** A judge, and up to where it knows what others did. */
-export type Bench = {
+export type InformedJudge = {
   readonly coordinator: number;
   readonly judge: Judge;
   readonly policyVersion: number;
@@ -55,11 +55,12 @@ const roundsMax = 100;
  * @returns whether that is less than before
  * @throws OutdatedError when it is more: a judge that gets a partition must have seen its failures
  */
-export function adjust(bench: Bench, held: Share): boolean {
-  for (const [partition, fence] of held) if (bench.share.get(partition) !== fence) throw new OutdatedError("rebuild");
-  if (held.size === bench.share.size) return false;
-  bench.share = held;
-  bench.judge.keepOnly(new Set(held.keys()));
+export function adjust(informed: InformedJudge, held: Share): boolean {
+  for (const [partition, fence] of held)
+    if (informed.share.get(partition) !== fence) throw new OutdatedError("rebuild");
+  if (held.size === informed.share.size) return false;
+  informed.share = held;
+  informed.judge.keepOnly(new Set(held.keys()));
   return true;
 }
 
@@ -68,17 +69,17 @@ export function adjust(bench: Bench, held: Share): boolean {
  *
  * @throws OutdatedError when that needs a new judge
  */
-export async function follow(sql: Sql, bench: Bench, followed: (deed: SharedDeed) => void): Promise<void> {
-  if (bench.share.size === partitionCount) return;
+export async function follow(sql: Sql, informed: InformedJudge, followed: (deed: SharedDeed) => void): Promise<void> {
+  if (informed.share.size === partitionCount) return;
   for (let round = 0; round < roundsMax; round += 1) {
-    const deeds = await deedsSince(sql, bench.position);
+    const deeds = await deedsSince(sql, informed.position);
     for (const { position, coordinator, deed } of deeds) {
       // Some are forgotten already: we were away for long.
-      if (position !== bench.position + 1) throw new OutdatedError("rebuild");
+      if (position !== informed.position + 1) throw new OutdatedError("rebuild");
       if (deed.renew) throw new OutdatedError("rebuild");
-      bench.position = position;
-      if (coordinator === bench.coordinator) continue;
-      bench.judge.follow(deed);
+      informed.position = position;
+      if (coordinator === informed.coordinator) continue;
+      informed.judge.follow(deed);
       followed(deed);
     }
     if (deeds.length === 0) return;
@@ -92,7 +93,7 @@ export async function follow(sql: Sql, bench: Bench, followed: (deed: SharedDeed
  */
 const brakeReserve = 0.1;
 
-export function mayOvertake({ share, judge }: Bench, nowMs: number): boolean {
+export function mayOvertake({ share, judge }: InformedJudge, nowMs: number): boolean {
   const { count, limit } = judge.brake(nowMs);
   return share.size < partitionCount && count >= limit * (1 - brakeReserve);
 }
@@ -100,28 +101,28 @@ export function mayOvertake({ share, judge }: Bench, nowMs: number): boolean {
 /** Writes what a turn came to and, when others judge too, what they must know of it. */
 export async function writeTurn(
   sql: Sql,
-  bench: Bench,
+  informed: InformedJudge,
   turned: Turned,
   followed: (deed: SharedDeed) => void,
 ): Promise<Written> {
   const { steps, facts, isRenewed, author, nowMs, firstId } = turned;
-  const { coordinator, policyVersion, judge } = bench;
+  const { coordinator, policyVersion, judge } = informed;
   const context = { policyVersion, author, nowMs };
-  if (bench.share.size === partitionCount) {
+  if (informed.share.size === partitionCount) {
     const orders = await writeDecisions(sql, steps, context);
-    return { position: bench.position, decisions: decisionsOf(steps), orders };
+    return { position: informed.position, decisions: decisionsOf(steps), orders };
   }
   if (steps.length === 0 && facts.length === 0 && !isRenewed) {
-    return { position: bench.position, decisions: [], orders: [] };
+    return { position: informed.position, decisions: [], orders: [] };
   }
   const lastId = await holdSequencer(sql);
   const numbered = steps.map((step) => renumbered(step, firstId, lastId));
   judge.renumber(lastId);
-  await follow(sql, bench, followed);
+  await follow(sql, informed, followed);
   const decisions = decisionsOf(numbered);
   checkBrake(judge, decisions, nowMs);
   const orders = await writeDecisions(sql, numbered, context);
-  const position = bench.position + 1;
+  const position = informed.position + 1;
   const deed = { atMs: nowMs, facts, decisions, orders, renew: isRenewed };
   await insertDeed(sql, { position, coordinator, deed });
   return { position, decisions, orders };
