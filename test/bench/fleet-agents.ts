@@ -84,12 +84,16 @@ abstract class SimulatedAgent {
         this.ready = true;
         this.connects += 1;
         this.connected();
-        if (this.connects === 1) openNext();
+        handShaken();
       },
       onMessage: (subject, payload) => (subject === subjects.hello ? this.hello(payload) : this.receive(payload)),
       onClosed: () => {
+        if (!this.ready) handShaken();
         this.ready = false;
-        setTimeout(() => this.open(), reconnectMs.wait + Math.random() * Math.max(reconnectMs.spread, this.spreadMs));
+        setTimeout(
+          () => openSoon(this),
+          reconnectMs.wait + Math.random() * Math.max(reconnectMs.spread, this.spreadMs),
+        );
       },
     });
   }
@@ -212,13 +216,26 @@ class LightAgent extends SimulatedAgent {
 }
 
 let agents: readonly SimulatedAgent[] = [];
-let opened = 0;
 
 /** One process cannot shake thousands of hands at once; real agents each have a machine of their own for it. */
 const openAtOnce = 64;
-function openNext(): void {
-  agents[opened]?.open();
-  opened += 1;
+const waiting: SimulatedAgent[] = [];
+let opening = 0;
+function openSoon(agent: SimulatedAgent): void {
+  waiting.push(agent);
+  openWaiting();
+}
+function openWaiting(): void {
+  for (let next = waiting[0]; next !== undefined && opening < openAtOnce; next = waiting[0]) {
+    waiting.shift();
+    opening += 1;
+    next.open();
+  }
+}
+/** Or the attempt has failed. */
+function handShaken(): void {
+  opening -= 1;
+  openWaiting();
 }
 
 let watched = 0;
@@ -245,7 +262,7 @@ process.on("message", (order: AgentsOrder) => {
       return index < order.whole ? new WholeAgent(user, common) : new LightAgent(user, common, known);
     });
   } else if (order.do === "connect") {
-    for (let count = 0; count < openAtOnce; count += 1) openNext();
+    for (const agent of agents) openSoon(agent);
   } else if (order.do === "watch") {
     watched = order.revision;
     missing = agents.length;
