@@ -76,12 +76,13 @@ function hostTable(items: readonly HostRow[], isSearch: boolean): string {
     host.behind === null ? "-" : String(host.behind),
     host.firewall ?? "-",
     host.enforcing === null ? "-" : host.enforcing ? "yes" : "NO",
+    host.version ?? "-",
     host.lastSeen ?? "never",
     host.label ?? "",
     host.problems.join("; "),
   ]);
   return table(
-    ["HOST", "STATE", "BEHIND", "FIREWALL", "ENFORCING", "LAST SEEN", "LABEL", "PROBLEMS"],
+    ["HOST", "STATE", "BEHIND", "FIREWALL", "ENFORCING", "VERSION", "LAST SEEN", "LABEL", "PROBLEMS"],
     rows,
     isSearch ? "no such hosts" : "no hosts yet: make a token with `fleet2ban token enroll`",
   );
