@@ -4,6 +4,7 @@ import { openBus } from "./bus/bus.ts";
 import { openBusTls } from "./bus/bus-tls.ts";
 import { loadBusKeys } from "./bus/keys.ts";
 import type { ServerConfig } from "./config.ts";
+import { partitionCount } from "./domain/partition.ts";
 import type { Events } from "./events.ts";
 import { Conduct } from "./hosts/conduct.ts";
 import type { HostDirectory } from "./hosts/host-directory.ts";
@@ -29,6 +30,11 @@ const retryMs = 5_000;
 
 /** Whoever judges in this process now, for the metrics. */
 export type Judging = { writer: Pick<JudgeWriter, "partitions"> | undefined };
+
+export function offerShare(events: Pick<Events, "gauge">, judging: Judging): void {
+  const help = `Parts of the work, of ${partitionCount}, that this coordinator does.`;
+  events.gauge("f2b_partitions", help, () => judging.writer?.partitions() ?? 0);
+}
 
 export type SharingParts = Readonly<{
   config: ServerConfig;

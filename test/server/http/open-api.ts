@@ -8,6 +8,7 @@ import { createApp } from "../../../server/http/app.ts";
 import { type RateLimit, rateLimitDefault } from "../../../server/http/rate-limit.ts";
 import type { Commit } from "../../../server/ingest/judge-writer.ts";
 import { openLogger } from "../../../server/logger.ts";
+import { offerShare } from "../../../server/sharing.ts";
 import { listHosts } from "../../../server/store/hosts.ts";
 import { insertApiToken, insertEnrollmentToken } from "../../../server/store/tokens.ts";
 import { type Arena, openArena, startMs } from "../ingest/arena.ts";
@@ -44,6 +45,7 @@ export async function openApi(
   const { store } = arena;
   const log = openLogger("silent");
   const events = createEvents(log, () => arena.nowMs);
+  offerShare(events, arena);
   const directory = new HostDirectory();
   directory.load(await listHosts(store, null, null, 1000));
   const revoked: string[] = [];
