@@ -41,7 +41,7 @@ export type Bus = AsyncDisposable &
     wake(): void;
     publish(subject: string, payload: Uint8Array): void;
     /** Every `f2b.v1.up.<host>.<verb>`; one handler per verb. */
-    onUp(verb: UpVerb, handler: (host: string, payload: Uint8Array) => void): void;
+    onUp(verb: UpVerb, handler: (host: string, payload: Uint8Array) => void): Disposable;
     /** Every request of an enrolment token's user; the answer goes to that token's fixed inbox. */
     onEnroll(handler: (tokenId: string, payload: Uint8Array) => Promise<Uint8Array | undefined>): void;
     /** Now, if connected, and after every reconnect. */
@@ -108,7 +108,7 @@ export async function openBus(
       if (!connection.isClosed()) connection.publish(subject, payload);
     },
     onUp(verb, handler) {
-      listen(connection, subjects.upOfAll(verb), log, (subject, payload) => {
+      return listen(connection, subjects.upOfAll(verb), log, (subject, payload) => {
         const host = hostOfSubject(subject);
         if (host !== undefined && admit(host)) handler(host, payload);
       });
@@ -159,14 +159,15 @@ function listen(
   subject: string,
   log: Logger,
   handler: (subject: string, payload: Uint8Array) => void,
-): void {
-  connection.subscribe(subject, {
+): Disposable {
+  const subscription = connection.subscribe(subject, {
     queue,
     callback: (error, message) => {
       if (error !== null) log.error({ err: error, subject, event: "bus_refused" }, "NATS refused a subscription");
       else guarded(() => handler(message.subject, message.data), log);
     },
   });
+  return { [Symbol.dispose]: () => subscription.unsubscribe() };
 }
 
 function guarded(work: () => void, log: Logger): void {

@@ -93,7 +93,7 @@ class OrderPublisher implements Publisher {
   /** Those that are open. */
   readonly #open = new Map<Scope, Channel>();
   readonly #answers: SyncAnswers;
-  #heartbeats: NodeJS.Timeout | undefined;
+  readonly #listening = new DisposableStack();
   #closed = false;
 
   constructor(parts: PublisherParts, heads: Map<Scope, number>) {
@@ -113,9 +113,11 @@ class OrderPublisher implements Publisher {
   async start(): Promise<void> {
     await this.#channel("fleet");
     const { bus } = this.#parts;
-    bus.onUp("sync", (host, payload) => this.#answers.ask(host, payload));
+    // Ended with us: or half of what is asked would go to somebody who does not answer any more.
+    this.#listening.use(bus.onUp("sync", (host, payload) => this.#answers.ask(host, payload)));
     bus.onConnected(() => this.#inBackground(this.#sayHello()));
-    this.#heartbeats = setInterval(() => this.#inBackground(this.#heartbeat()), heartbeatMs);
+    const heartbeats = setInterval(() => this.#inBackground(this.#heartbeat()), heartbeatMs);
+    this.#listening.defer(() => clearInterval(heartbeats));
   }
 
   head(scope: Scope): number {
@@ -165,7 +167,7 @@ class OrderPublisher implements Publisher {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#heartbeats);
+    this.#listening.dispose();
     await Promise.allSettled(this.#channels.values());
     for (const { timer } of this.#open.values()) clearTimeout(timer);
     await this.#answers[Symbol.asyncDispose]();
@@ -290,12 +292,9 @@ class OrderPublisher implements Publisher {
   }
 
   #inBackground(work: Promise<unknown>): void {
-    work.catch((error: unknown) => {
-      if (this.#closed) return;
-      this.#parts.log.error(
-        { err: error, event: "publish_failed" },
-        "could not publish orders; agents will ask for them",
-      );
+    work.catch((err: unknown) => {
+      const fields = { err, event: "publish_failed" };
+      if (!this.#closed) this.#parts.log.error(fields, "could not publish orders; agents will ask for them");
     });
   }
 }

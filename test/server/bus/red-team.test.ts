@@ -128,7 +128,7 @@ test("fifty hosts that stop reading are cut off, cost little memory, and others 
   const frames = 96;
   for (let sent = 1; sent <= frames; sent += 1) {
     bus.publish(subjects.fleetOrders, frame);
-    if (sent % 8 === 0) await bus.flush();
+    // nats-server 2.9 holds back whoever writes to a full reader, until its write deadline of five seconds ends that one.
     await until(() => heard >= sent - 8, "the healthy one keeps up");
   }
   await until(() => heard === frames, "the healthy one hears all");

@@ -115,7 +115,10 @@ test("the database writes networks as we do, so that both sides' hashes agree", 
       const value = groups.reduce((sum, each) => (sum << 16n) | each, 0n);
       return widen({ family: 6, value, prefix: 128 }, prefix);
     }),
-  ].map(formatNet);
+  ]
+    .map(formatNet)
+    // IPv4 written as IPv6 is IPv4 to us: `parseNet` makes no such network, so none reaches the database.
+    .filter((net) => !/^::ffff:/.test(net));
   const rows = await store.rows<{ net: string }>("select net::cidr from unnest($1::text[]) as net", [nets]);
   assert.deepEqual(
     rows.map((row) => row.net),
