@@ -15,8 +15,8 @@ import { type Commit, type FaultPoint, type JudgeWriter, openJudgeWriter } from 
 import { startExpiring } from "./jobs/schedule.ts";
 import type { Logger } from "./logger.ts";
 import { admitting } from "./open-bus-side.ts";
-import { ReplacedError } from "./store/fence.ts";
 import type { Store } from "./store/open-store.ts";
+import { ReplacedError } from "./store/replaced-error.ts";
 import { openSeat } from "./store/seat.ts";
 import { newCoordinatorId, offerToShare, shareOut } from "./store/shares.ts";
 

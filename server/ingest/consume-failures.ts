@@ -4,8 +4,8 @@ import { decodeFailureBatch } from "../../shared/failure-batch.ts";
 import { encodeMessage } from "../../shared/fleet-messages.ts";
 import { subjects } from "../../shared/subjects.ts";
 import type { Events } from "../events.ts";
-import { ReplacedError } from "../store/fence.ts";
 import { dropHandedFailures } from "../store/handed-failures.ts";
+import { ReplacedError } from "../store/replaced-error.ts";
 import { type AcknowledgedBatch, type ArrivedBatch, commitBatches } from "./commit-batches.ts";
 import type { FaultPoint, JudgeWriter } from "./judge-writer.ts";
 

@@ -4,7 +4,7 @@ import type { Commit, JudgeWriter } from "../ingest/judge-writer.ts";
 import { tick } from "../ingest/tick.ts";
 import type { Logger } from "../logger.ts";
 import { pruneDeeds } from "../store/deeds.ts";
-import { ReplacedError } from "../store/fence.ts";
+import { ReplacedError } from "../store/replaced-error.ts";
 import type { Sql } from "../store/sql.ts";
 import { prune } from "./prune.ts";
 

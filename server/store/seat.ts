@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
-import { ReplacedError } from "./fence.ts";
+import { ReplacedError } from "./replaced-error.ts";
 import { type Sql, storeError } from "./sql.ts";
 
 /** First numbers of the locks; any that nobody else in the database uses. The second number says which seat. */

@@ -1,6 +1,6 @@
 import { Fleet2banError } from "../../shared/errors.ts";
 import { partitionCount } from "../domain/partition.ts";
-import { ReplacedError } from "./fence.ts";
+import { ReplacedError } from "./replaced-error.ts";
 import { locks } from "./seat.ts";
 import { hasState, only, type Sql } from "./sql.ts";
 
