@@ -22,7 +22,7 @@ export const hosts: Command = {
     "hosts [HOST | VERB HOST [WORD]]",
     `Every host: connected, in step, enforcing. HOST: one of them.
   quarantine HOST [--off]   its failures are evidence only
-  observe HOST [--off]      it receives orders and enforces none
+  observe HOST [--off]      it enforces none of the bans ordered; its own jails go on
   contribute HOST [--off]   its failures are taken (--off: they are not)
   rename HOST LABEL         what people call it; its name on the bus stays
   move HOST TENANT          to another tenant
