@@ -5,7 +5,7 @@ import { Lift } from "../http/lift.ts";
 import { Ban, pageOf, Receipt } from "../http/schemas.ts";
 import type { ApiClient } from "./api-client.ts";
 import { waitsText } from "./approval-commands.ts";
-import { banCells, banHead, receiptText, shortNet } from "./ban-table.ts";
+import { banCells, banHead, dryReceiptText, receiptText, shortNet } from "./ban-table.ts";
 import { type Answer, type Command, dryRun, help, isId, moreOf, paging, queryOf, yes } from "./command.ts";
 import { table } from "./table.ts";
 import { progressBar, type Terminal } from "./terminal.ts";
@@ -14,6 +14,8 @@ import { progressBar, type Terminal } from "./terminal.ts";
 const scopesShown = 10;
 /** What one command line may name; a list that is longer is a filter, or a program. */
 const netsMax = 1000;
+/** Hosts that are connected have answered by then; of the others the receipt says that they have not. */
+const waitSeconds = 2;
 /** A page of what is read whole. */
 const pageRows = 1000;
 
@@ -119,7 +121,8 @@ export const unban: Command = {
   ),
   async run(api, line, _nowMs, terminal) {
     const [what] = line.positionals;
-    const query = { reason: line.text("reason") ?? "admin", dryRun: line.on("dry-run") };
+    const dryRun = line.on("dry-run");
+    const query = { reason: line.text("reason") ?? "admin", dryRun };
     if (line.on("all") === (what !== undefined)) throw new UsageError("fleet2ban unban: say NET, ID or --all");
     if (what === undefined) {
       const level = line.text("level");
@@ -131,10 +134,11 @@ export const unban: Command = {
     }
     const receipts: z.infer<typeof Receipt>[] = [];
     for (const each of line.positionals) {
-      const path = isId(each) ? `/bans/${each}${queryOf(query)}` : `/bans${queryOf({ ...query, net: each })}`;
+      const waiting = { ...query, wait: String(waitSeconds) };
+      const path = isId(each) ? `/bans/${each}${queryOf(waiting)}` : `/bans${queryOf({ ...waiting, net: each })}`;
       receipts.push(await api.delete(path, Receipt));
     }
-    return { values: receipts, text: receipts.map(receiptText).join("") };
+    return { values: receipts, text: receipts.map(dryRun ? dryReceiptText : receiptText).join("") };
   },
 };
 

@@ -26,6 +26,14 @@ export function shortNet(net: string): string {
 export function receiptText(receipt: z.infer<typeof Receipt>): string {
   const where = `removed on ${receipt.applied}/${receipt.total} hosts`;
   const waiting = receipt.waiting.length === 0 ? "" : `, queued for ${receipt.waiting.map(plain).join(", ")}`;
-  const bans = receipt.lifted.length === 0 ? "no ban of the coordinator" : `ban ${receipt.lifted.join(", ")}`;
-  return `lifted ${bans} on ${shortNet(receipt.net)}: ${where}${waiting}\n`;
+  return `lifted ${bansOf(receipt)} on ${shortNet(receipt.net)}: ${where}${waiting}\n`;
+}
+
+export function dryReceiptText(receipt: z.infer<typeof Receipt>): string {
+  const { net, applied, total } = receipt;
+  return `would lift ${bansOf(receipt)} on ${shortNet(net)}, and remove it from ${total - applied}/${total} hosts\n`;
+}
+
+function bansOf({ lifted }: z.infer<typeof Receipt>): string {
+  return lifted.length === 0 ? "no ban of the coordinator" : `ban ${lifted.join(", ")}`;
 }

@@ -1,16 +1,15 @@
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { Scope, UnbanReason } from "../../shared/order.ts";
-import { banByHand, type Lifted, unbanById, unbanNet } from "../ingest/admin-acts.ts";
+import { banByHand, hasEnded, nothingStands, unbanById, unbanNet } from "../ingest/admin-acts.ts";
 import { type SelfServiceRequest, unbanAsTenant } from "../ingest/self-service.ts";
 import { type BanFilter, type BanPlace, type BanSort, listBans, standingTag } from "../store/ban-lists.ts";
 import { banById, type BanView as StoredBan } from "../store/bans.ts";
-import { receiptOf } from "../store/hosts.ts";
 import { hostsBanning } from "../store/local-bans.ts";
-import { revisionOf } from "../store/orders.ts";
 import { waitForSecond } from "./approval-desk.ts";
 import type { BanQuery, BanRequest, BanView, Desk, Principal, UnbanReceipt } from "./desk.ts";
 import { actOf, badCursor, type DeskParts, etagOf, pageOf } from "./desk-parts.ts";
 import type { ExportQuery } from "./desk-views.ts";
+import { receiptWriter } from "./receipts.ts";
 import { mayChange, readScope } from "./scopes.ts";
 import { showBan } from "./show-ban.ts";
 
@@ -35,13 +34,13 @@ export function banDesk(parts: DeskParts): Pick<Desk, BanVerbs> {
     return ban;
   }
 
-  async function asTenant(asker: Principal, request: SelfServiceRequest, note: string): Promise<UnbanReceipt> {
-    const lifted = await unbanAsTenant(writer, actOf(asker, note), request);
-    const receipt = await receipts.ofLift(asker, lifted);
-    if (lifted.exception === null) return receipt;
-    const scope = `tenant:${request.tenant}` as const;
-    const excepted = await receipts.at(asker, scope, await revisionOf(store, scope));
-    return { ...excepted, net: lifted.net, lifted: receipt.lifted };
+  async function asTenant(
+    asker: Principal,
+    request: SelfServiceRequest,
+    note: string,
+    waitMs: number | undefined,
+  ): Promise<UnbanReceipt> {
+    return await receipts.ofLift(asker, await unbanAsTenant(writer, actOf(asker, note), request), waitMs);
   }
 
   return {
@@ -69,26 +68,36 @@ export function banDesk(parts: DeskParts): Pick<Desk, BanVerbs> {
     },
     async unban(asker, id, reason, options) {
       const ban = await visibleBan(asker, id);
+      const { tenant } = asker;
       if (options?.dryRun === true) {
-        const isLifted = ban.endedMs === null && mayChange(asker, directory, ban.scope);
-        return await receipts.dry(asker, ban.net, isLifted ? [ban] : [], []);
+        if (!canLift(ban, reasonOf(reason), tenant)) throw hasEnded(ban);
+        return await receipts.dry(asker, ban.net, mayChange(asker, directory, ban.scope) ? [ban] : [], []);
       }
-      if (asker.tenant !== null) {
-        return await asTenant(asker, { tenant: asker.tenant, net: ban.net, reason: reasonOf(reason), id }, reason);
+      if (tenant !== null) {
+        const request = { tenant, net: ban.net, reason: reasonOf(reason), id };
+        return await asTenant(asker, request, reason, options?.waitMs);
       }
-      return await receipts.ofLift(asker, await unbanById(writer, actOf(asker, reason), id, reasonOf(reason)));
+      const lifted = await unbanById(writer, actOf(asker, reason), id, reasonOf(reason));
+      return await receipts.ofLift(asker, lifted, options?.waitMs);
     },
     async unbanNet(asker, net, reason, options) {
       const { tenant } = asker;
       if (options?.dryRun === true) {
-        const filter = { active: true, net, tenant: tenant ?? undefined };
-        const standing = await listBans(store, filter, dryBansMax);
-        const bans = standing.filter((ban) => ban.net === net && mayChange(asker, directory, ban.scope));
-        return await receipts.dry(asker, net, bans, await hostsBanning(store, net, parts.now(), tenant));
+        const filter = { net, tenant: tenant ?? undefined };
+        const known = await listBans(store, filter, dryBansMax);
+        const bans = known.filter((ban) => ban.net === net && mayChange(asker, directory, ban.scope));
+        const standing = bans.filter((ban) => ban.endedMs === null);
+        // As the act itself: only when nothing stands it is about what has ended.
+        const meant = standing.length > 0 ? standing : bans.filter((ban) => canLift(ban, reasonOf(reason), tenant));
+        const hosts = await hostsBanning(store, net, parts.now(), tenant);
+        // A tenant would get an exception from a fleet ban around it, which is not lifted.
+        if (tenant === null && meant.length + hosts.length === 0) throw nothingStands(net);
+        return await receipts.dry(asker, net, meant, hosts);
       }
-      if (tenant !== null) return await asTenant(asker, { tenant, net, reason: reasonOf(reason) }, reason);
-      const request = { net, reason: reasonOf(reason), tenant };
-      return await receipts.ofLift(asker, await unbanNet(writer, actOf(asker, reason), request));
+      const request = { net, reason: reasonOf(reason) };
+      if (tenant !== null) return await asTenant(asker, { ...request, tenant }, reason, options?.waitMs);
+      const lifted = await unbanNet(writer, actOf(asker, reason), { ...request, tenant });
+      return await receipts.ofLift(asker, lifted, options?.waitMs);
     },
     receipt: async (asker, id) => await receipts.ofBan(asker, await visibleBan(asker, id)),
     exportBans: async (asker, query) => await exportOf(parts, asker, query),
@@ -152,48 +161,10 @@ function dryBan({ directory, now }: DeskParts, asker: Principal, request: DryReq
   };
 }
 
-/** Says where a removal has arrived. */
-function receiptWriter(parts: DeskParts) {
-  // The epoch is asked for each time: a new life of the order log may begin while we run.
-  const at = (asker: Principal, scope: Scope, revision: number) =>
-    receiptOf(parts.store, scope, revision, parts.orderEpoch, asker.tenant);
-
-  async function ofBan(asker: Principal, ban: StoredBan): Promise<UnbanReceipt> {
-    const { applied, total, waiting } = await at(asker, ban.scope, ban.endRevision ?? ban.startRevision);
-    return { net: ban.net, lifted: ban.endedMs === null ? [] : [ban.id], applied, total, waiting };
-  }
-
-  async function ofLift(
-    asker: Principal,
-    { net, bans, hosts }: Pick<Lifted, "net" | "bans" | "hosts">,
-  ): Promise<UnbanReceipt> {
-    const each = await Promise.all(bans.map((ban) => ofBan(asker, ban)));
-    const waiting = new Set([...each.flatMap((receipt) => receipt.waiting), ...hosts]);
-    const total = Math.max(hosts.length, ...each.map((receipt) => receipt.total), 0);
-    return {
-      net,
-      lifted: bans.map((ban) => ban.id),
-      applied: Math.min(total - hosts.length, ...each.map((receipt) => receipt.applied)),
-      total,
-      waiting: [...waiting].toSorted(),
-    };
-  }
-
-  /** Nothing has been lifted, so no host has applied it. */
-  async function dry(
-    asker: Principal,
-    net: string,
-    bans: readonly StoredBan[],
-    hosts: readonly string[],
-  ): Promise<UnbanReceipt> {
-    const notYet = Number.MAX_SAFE_INTEGER;
-    const receipt = await ofLift(asker, {
-      ...{ net, hosts },
-      bans: bans.map((ban) => ({ ...ban, endRevision: notYet })),
-    });
-    return { ...receipt, applied: 0 };
-  }
-  return { at, ofBan, ofLift, dry };
+/** Whether an unban has something to do: end it, or have the ladder forget it. The latter is the fleet's to say. */
+function canLift({ endedMs, endReason, level }: StoredBan, reason: UnbanReason, tenant: string | null): boolean {
+  if (endedMs === null) return true;
+  return tenant === null && reason === "false-positive" && level !== null && endReason !== "false-positive";
 }
 
 /** `false-positive` has a meaning of its own: the ladder forgets the ban. Anything else is an admin's note. */

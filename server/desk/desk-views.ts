@@ -11,6 +11,8 @@ export type WriteOptions = Readonly<{
   reason?: string | null | undefined;
   /** The `etag` of what the asker saw; when it has changed since, the write is refused (`StaleError`). */
   ifMatch?: string | undefined;
+  /** Of an unban: how long to wait until connected hosts have carried it out, before the answer says who has. */
+  waitMs?: number | undefined;
 }>;
 
 export type HostQuery = PageQuery &

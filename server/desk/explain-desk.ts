@@ -16,13 +16,8 @@ import { showBan } from "./show-ban.ts";
 export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
   const { store, writer, directory, homes = noHomes } = parts;
   const show = async (asker: Principal, ban: StoredBan): Promise<Explanation["bans"][number]> => {
-    const { enforced: applied, total } = await receiptOf(
-      store,
-      ban.scope,
-      ban.startRevision,
-      parts.orderEpoch,
-      asker.tenant,
-    );
+    const place = { scope: ban.scope, revision: ban.startRevision };
+    const { enforced: applied, total } = await receiptOf(store, [place], parts.orderEpoch, asker.tenant);
     return { ...showBan(directory, asker, ban), inForceOn: { applied, total }, mayBeLiftedBy: lifterOf(ban) };
   };
   return {

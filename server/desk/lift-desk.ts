@@ -1,6 +1,6 @@
 import { liftMatching } from "../ingest/lift-matching.ts";
 import { type BanCount, type BanFilter, countMatching, listBans } from "../store/ban-lists.ts";
-import { receiptOf } from "../store/hosts.ts";
+import { type OrderPlace, receiptOf } from "../store/hosts.ts";
 import { reasonOf } from "./ban-desk.ts";
 import type { Desk, Principal } from "./desk.ts";
 import { actOf, type DeskParts, requireFleet } from "./desk-parts.ts";
@@ -20,8 +20,8 @@ export function liftDesk(parts: DeskParts): Pick<Desk, "liftBans"> {
   const { store, writer, directory } = parts;
 
   const arrival = async (scope: BanCount["scope"], revision: number) => {
-    const known = scope as Parameters<typeof receiptOf>[1];
-    const { applied, total } = await receiptOf(store, known, revision, parts.orderEpoch, null);
+    const known = scope as OrderPlace["scope"];
+    const { applied, total } = await receiptOf(store, [{ scope: known, revision }], parts.orderEpoch, null);
     return { scope: directory.showScope(known), applied, total };
   };
 

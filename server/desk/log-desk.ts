@@ -90,7 +90,7 @@ export function logDesk(parts: DeskParts): Pick<Desk, LogVerbs> {
       const seen = ordered.filter(({ scope }) => scope === "fleet" || mayChange(asker, directory, scope));
       const scopes = await Promise.all(
         seen.map(async ({ scope, revision }) => {
-          const receipt = await receiptOf(store, scope, revision, parts.orderEpoch, asker.tenant);
+          const receipt = await receiptOf(store, [{ scope, revision }], parts.orderEpoch, asker.tenant);
           const { applied, total, waiting } = receipt;
           return { scope: directory.showScope(scope), applied, total, waiting };
         }),

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { secondMs } from "../../shared/durations.ts";
 import type { Desk } from "../desk/desk.ts";
 import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
@@ -52,7 +53,16 @@ const NewBan = z
   })
   .openapi("NewBan", { example: { net: "192.0.2.1", scope: "fleet", bantime: "1h", reason: "scans every host" } });
 
-const liftParams = { reason: Reason.openapi({ description: "`false-positive` also erases it from the ladder." }) };
+/** A person waits with it; who wants to know more asks for the receipt again. */
+const waitSecondsMax = 10;
+const liftParams = {
+  reason: Reason.openapi({ description: "`false-positive` also erases it from the ladder." }),
+  wait: z.coerce.number().min(0).max(waitSecondsMax).default(0).openapi({
+    type: "number",
+    description: "Seconds to wait for connected hosts to carry it out, so that the receipt knows them.",
+    example: 2,
+  }),
+};
 
 const list = createRoute({
   method: "get",
@@ -127,8 +137,9 @@ export function banRoutes(desk: Desk) {
       return context.json(showBan(outcome.made), 201);
     })
     .openapi(liftNet, async (context) => {
-      const { net, reason, ...query } = context.req.valid("query");
-      const lifted = await desk.unbanNet(context.get("principal"), net, reason, optionsOf(query));
+      const { net, reason, wait, ...query } = context.req.valid("query");
+      const options = { ...optionsOf(query), waitMs: wait * secondMs };
+      const lifted = await desk.unbanNet(context.get("principal"), net, reason, options);
       return context.json(showReceipt(lifted), 200);
     })
     .openapi(one, async (context) => {
@@ -136,8 +147,9 @@ export function banRoutes(desk: Desk) {
     })
     .openapi(lift, async (context) => {
       const { id } = context.req.valid("param");
-      const { reason, ...query } = context.req.valid("query");
-      return context.json(showReceipt(await desk.unban(context.get("principal"), id, reason, optionsOf(query))), 200);
+      const { reason, wait, ...query } = context.req.valid("query");
+      const options = { ...optionsOf(query), waitMs: wait * secondMs };
+      return context.json(showReceipt(await desk.unban(context.get("principal"), id, reason, options)), 200);
     })
     .openapi(receipt, async (context) => {
       const found = await desk.receipt(context.get("principal"), context.req.valid("param").id);

@@ -4,6 +4,7 @@ import type { BanDecision, Trust } from "../domain/judge.ts";
 import { StaleError } from "../refusals.ts";
 import { listBans } from "../store/ban-lists.ts";
 import { type BanView, banById, closeHeld } from "../store/bans.ts";
+import type { OrderPlace } from "../store/hosts.ts";
 import { findHeld, type HeldRow } from "../store/incidents.ts";
 import { hostsBanning } from "../store/local-bans.ts";
 import { plainText } from "../store/plain-text.ts";
@@ -52,8 +53,10 @@ export type Lifted = Readonly<{
   net: string;
   /** Bans that ended, and the places of their ends in the order logs. */
   bans: readonly BanView[];
-  /** Hosts told to lift bans of their own. */
+  /** Hosts whose own bans it ends. */
   hosts: readonly string[];
+  /** Places of orders that none of these bans stands for. */
+  told: readonly OrderPlace[];
   commit: Commit;
 }>;
 
@@ -76,11 +79,15 @@ export async function unbanById(writer: JudgeWriter, act: Act, id: number, reaso
     return ban.net;
   });
   const ban = await writer.read((sql) => banById(sql, id));
-  return { net: result, bans: ban === undefined ? [] : [ban], hosts: [], commit };
+  return { net: result, bans: ban === undefined ? [] : [ban], hosts: [], told: [], commit };
 }
 
-function hasEnded({ id, net, endReason }: BanView): Fleet2banError {
+export function hasEnded({ id, net, endReason }: BanView): Fleet2banError {
   return new Fleet2banError("conflict", `ban ${id} of ${net} has ended already (${endReason})`);
+}
+
+export function nothingStands(net: string): Fleet2banError {
+  return new Fleet2banError("not_found", `no ban of ${net} stands`);
 }
 
 export type UnbanNetRequest = Readonly<{
@@ -104,7 +111,7 @@ export async function unbanNet(writer: JudgeWriter, act: Act, request: UnbanNetR
     const hosts = await hostsBanning(turn.sql, net, turn.nowMs, tenant);
     const mistakes = bans.length === 0 && reason === "false-positive" ? await forgetEnded(turn, net, tenant) : [];
     if (bans.length + hosts.length + mistakes.length === 0) {
-      throw new Fleet2banError("not_found", `no ban of ${net} stands`);
+      throw nothingStands(net);
     }
     for (const ban of bans) turn.apply({ kind: "unban", net, scope: ban.scope, reason, id: ban.id });
     // An unban of a wider scope ends the hosts' own bans as well; each host told once more loses nothing.
@@ -114,10 +121,21 @@ export async function unbanNet(writer: JudgeWriter, act: Act, request: UnbanNetR
     const ids = [...bans.map((ban) => ban.id), ...mistakes];
     const before = { ids, hosts: hosts.slice(0, hostsNamedMax) };
     await writeAudit(turn, act, "unban", net, { tenant, before, after: { reason } });
-    return { ids, hosts };
+    return { ids, hosts, toTell };
   });
+  const told = toldIn(
+    commit,
+    result.toTell.map((host) => `host:${host}` as const),
+  );
   const bans = await writer.read((sql) => Promise.all(result.ids.map((id) => banById(sql, id))));
-  return { net, bans: bans.filter((ban) => ban !== undefined), hosts: result.hosts, commit };
+  return { net, bans: bans.filter((ban) => ban !== undefined), hosts: result.hosts, told, commit };
+}
+
+/** Where the orders of these scopes end in their logs. */
+export function toldIn({ orders }: Commit, scopes: readonly Scope[]): OrderPlace[] {
+  return orders
+    .filter(({ scope }) => scopes.includes(scope))
+    .map(({ scope, from, orders: told }) => ({ scope, revision: from + told.length }));
 }
 
 /** Calls the ended bans of exactly this net mistakes. @returns the ids of those that still counted */

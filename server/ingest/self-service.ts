@@ -1,6 +1,6 @@
 import { dayMs, formatDurationMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
-import type { UnbanReason } from "../../shared/order.ts";
+import type { Scope, UnbanReason } from "../../shared/order.ts";
 import { LimitError } from "../refusals.ts";
 import { selfServiceSince } from "../store/audit.ts";
 import { listBans } from "../store/ban-lists.ts";
@@ -9,7 +9,7 @@ import { coveringNets } from "../store/covering-nets.ts";
 import { hostsBanning } from "../store/local-bans.ts";
 import { insertRule, type RuleView, ruleOrder } from "../store/rules.ts";
 import { type Act, canonical, writeAudit } from "./act.ts";
-import type { Lifted } from "./admin-acts.ts";
+import { type Lifted, nothingStands, toldIn } from "./admin-acts.ts";
 import type { JudgeWriter, Turn } from "./judge-writer.ts";
 
 /** What a customer may lift alone. More often than this a stolen panel password is as likely as a forgetful user. */
@@ -43,12 +43,13 @@ export async function unbanAsTenant(
   const { result, commit } = await writer.turn(act, async (turn) => {
     const found = await findBans(turn, request, net);
     if (found.own.length === 0 && found.hosts.length === 0 && found.fleet.length === 0) {
-      throw new Fleet2banError("not_found", `no ban of ${net} stands`);
+      throw nothingStands(net);
     }
     await checkLimit(turn, tenant);
     for (const ban of found.own) turn.apply({ kind: "unban", net: ban.net, scope: ban.scope, reason, id: ban.id });
     const isTold = found.own.some((ban) => ban.scope === `tenant:${tenant}`);
-    for (const host of isTold ? [] : found.hosts) turn.order(`host:${host}`, { kind: "unban", id: 0, net, reason });
+    const toTell = isTold ? [] : found.hosts;
+    for (const host of toTell) turn.order(`host:${host}`, { kind: "unban", id: 0, net, reason });
     const exception = found.fleet.length === 0 ? null : await except(turn, act, tenant, net);
     const ids = found.own.map((ban) => ban.id);
     await writeAudit(turn, act, "unban", net, {
@@ -57,7 +58,9 @@ export async function unbanAsTenant(
       after: { reason, exception: exception?.id ?? null },
       selfService: true,
     });
-    return { ids, hosts: found.hosts, exception };
+    const scopes: Scope[] = toTell.map((host) => `host:${host}` as const);
+    if (exception !== null) scopes.push(`tenant:${tenant}`);
+    return { ids, hosts: found.hosts, exception, scopes };
   });
   const bans = await writer.read((sql) => Promise.all(result.ids.map((id) => banById(sql, id))));
   return {
@@ -65,6 +68,7 @@ export async function unbanAsTenant(
     bans: bans.filter((ban) => ban !== undefined),
     hosts: result.hosts,
     exception: result.exception,
+    told: toldIn(commit, result.scopes),
     commit,
   };
 }

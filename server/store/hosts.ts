@@ -5,7 +5,7 @@ import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Scope } from "../../shared/order.ts";
 import { tokenPattern } from "../../shared/subjects.ts";
 import { type HostState, hosts } from "./schema-fleet.ts";
-import { isUniqueViolation, type Sql } from "./sql.ts";
+import { isUniqueViolation, only, type Sql } from "./sql.ts";
 
 export type { HostState } from "./schema-fleet.ts";
 export type HostRecord = typeof hosts.$inferSelect;
@@ -211,30 +211,33 @@ export type Receipt = Readonly<{
   waiting: readonly string[];
 }>;
 
-const revisionColumns = { fleet: "fleet_revision", tenant: "tenant_revision", host: "host_revision" } as const;
+/** A place in a scope's order log. */
+export type OrderPlace = Readonly<{ scope: Scope; revision: number }>;
 /** Names of waiting hosts shown to a person. */
 const waitingMax = 100;
 
-/** A host in observe mode applies orders without enforcing them and counts as told; a revoked one is no longer ours. */
+/**
+ * How many of the hosts that these places concern have come so far, in every one of them. A host in observe mode applies
+ * orders without enforcing them and counts as told; a revoked one is no longer ours.
+ */
 export async function receiptOf(
   sql: Sql,
-  scope: Scope,
-  revision: number,
+  places: readonly OrderPlace[],
   orderEpoch: number,
   tenant: string | null,
 ): Promise<Receipt> {
-  const [kind = "fleet", name = null] = scope.split(":");
-  const column = revisionColumns[kind as keyof typeof revisionColumns];
-  const rows = await sql.rows<{ applied: number; enforced: number; total: number; waiting: string[] }>(
+  const rows = await sql.rows<Receipt>(
     `select count(*) filter (where done) as applied, count(*) filter (where done and enforces) as enforced, count(*) as total,
        coalesce((array_agg(host order by host) filter (where not done))[1:${waitingMax}], '{}') as waiting
-     from (select host, coalesce(order_epoch = $2 and ${column} >= $1, false) as done,
-         not observe and enforcing is not false as enforces from hosts
-       where state <> 'revoked' and ($3::text is null or tenant = $3)
-         and ($4 = 'fleet' or ($4 = 'tenant' and tenant = $5) or ($4 = 'host' and host = $5))) as each`,
-    [revision, orderEpoch, tenant, kind, name],
+     from (select host, not observe and enforcing is not false as enforces,
+         bool_and(coalesce(order_epoch = $3 and case when scope = 'fleet' then fleet_revision
+           when scope like 'tenant:%' then tenant_revision else host_revision end >= revision, false)) as done
+       from hosts join unnest($1::text[], $2::bigint[]) as place (scope, revision)
+         on scope in ('fleet', 'tenant:' || tenant, 'host:' || host)
+       where state <> 'revoked' and ($4::text is null or tenant = $4) group by host) as each`,
+    [places.map(({ scope }) => scope), places.map(({ revision }) => revision), orderEpoch, tenant],
   );
-  return rows[0] ?? { applied: 0, enforced: 0, total: 0, waiting: [] };
+  return only(rows);
 }
 
 /** What the firewalls of all hosts have stopped since each one's agent started, list by list. */

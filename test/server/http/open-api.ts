@@ -25,6 +25,7 @@ export type ApiArena = AsyncDisposable &
   Readonly<{
     arena: Arena;
     desk: Desk;
+    directory: HostDirectory;
     app: ReturnType<typeof createApp>;
     events: Events;
     revoked: string[];
@@ -103,7 +104,7 @@ export async function openApi(
     return response;
   };
   return {
-    ...{ arena, desk, app, events, revoked, renewed, token, call },
+    ...{ arena, desk, directory, app, events, revoked, renewed, token, call },
     async ok<T>(method: string, path: string, asked?: Asked) {
       const response = await call(method, path, asked);
       if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);

@@ -83,35 +83,50 @@ test("a receipt counts the hosts of its scope that have applied the revision in 
     { host: "h2", atMs: nowMs, orderEpoch: epoch, fleetRevision: 4 },
     { host: "h3", atMs: nowMs, orderEpoch: epoch - 1, fleetRevision: 9 },
   ]);
-  assert.deepEqual(await receiptOf(store, "fleet", 5, epoch, null), {
+  assert.deepEqual(await receiptOf(store, [{ scope: "fleet", revision: 5 }], epoch, null), {
     ...{ applied: 1, enforced: 1 },
     ...{ total: 3, waiting: ["h2", "h3"] },
   });
-  assert.deepEqual(await receiptOf(store, "fleet", 5, epoch, "b"), {
+  assert.deepEqual(await receiptOf(store, [{ scope: "fleet", revision: 5 }], epoch, "b"), {
     applied: 0,
     enforced: 0,
     total: 1,
     waiting: ["h3"],
   });
-  assert.deepEqual(await receiptOf(store, "tenant:a", 1, epoch, null), {
+  assert.deepEqual(await receiptOf(store, [{ scope: "tenant:a", revision: 1 }], epoch, null), {
     applied: 1,
     enforced: 1,
     total: 2,
     waiting: ["h2"],
   });
-  assert.deepEqual(await receiptOf(store, "host:h2", 1, epoch, null), {
+  assert.deepEqual(await receiptOf(store, [{ scope: "host:h2", revision: 1 }], epoch, null), {
     applied: 0,
     enforced: 0,
     total: 1,
     waiting: ["h2"],
   });
   await setHostState(store, "h2", { state: "revoked" });
-  assert.deepEqual(await receiptOf(store, "tenant:a", 1, epoch, null), {
+  assert.deepEqual(await receiptOf(store, [{ scope: "tenant:a", revision: 1 }], epoch, null), {
     applied: 1,
     enforced: 1,
     total: 1,
     waiting: [],
   });
+});
+
+test("a receipt of several orders counts a host once, when it has carried out all that concern it", async () => {
+  await using store = await fleet();
+  await recordReports(store, [
+    { host: "h1", atMs: nowMs, orderEpoch: 7, fleetRevision: 5, tenantRevision: 2 },
+    { host: "h2", atMs: nowMs, orderEpoch: 7, fleetRevision: 5, tenantRevision: 1 },
+    { host: "h3", atMs: nowMs, orderEpoch: 7, fleetRevision: 5 },
+  ]);
+  const places = [
+    { scope: "fleet", revision: 5 },
+    { scope: "tenant:a", revision: 2 },
+  ] as const;
+  const { applied, total, waiting } = await receiptOf(store, places, 7, null);
+  assert.deepEqual([applied, total, waiting], [2, 3, ["h2"]]);
 });
 
 test("counts see connected, lagging and not enforcing hosts", async () => {
@@ -150,6 +165,6 @@ test("a ban is in force where a firewall stops it: not where the host observes, 
     { host: "h3", ...applied, enforcing: false },
   ]);
   await setHostState(store, "h2", { observe: true });
-  const { applied: told, enforced, total } = await receiptOf(store, "fleet", 5, 7, null);
+  const { applied: told, enforced, total } = await receiptOf(store, [{ scope: "fleet", revision: 5 }], 7, null);
   assert.deepEqual([told, enforced, total], [3, 1, 3]);
 });
