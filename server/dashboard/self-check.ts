@@ -1,8 +1,8 @@
 import type { Hono } from "hono";
 import { html } from "hono/html";
 import { secondMs } from "../../shared/durations.ts";
+import type { Explanation } from "../desk/address-views.ts";
 import type { BanView, Principal } from "../desk/desk.ts";
-import type { Explanation } from "../desk/desk-views.ts";
 import type { DashboardParts } from "./dashboard.ts";
 import { bare } from "./frame.ts";
 import { portsOf } from "./parts/ban-cells.ts";

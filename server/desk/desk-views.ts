@@ -1,7 +1,6 @@
 import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
-import type { AddressHome, HomeSource } from "../geo/address-home.ts";
-import type { BanView, PageQuery, RuleKind, RuleView } from "./desk.ts";
+import type { BanView, PageQuery } from "./desk.ts";
 
 /** How a write is to be done. Every field may be left out. */
 export type WriteOptions = Readonly<{
@@ -24,6 +23,7 @@ export type HostQuery = PageQuery &
     /** Only hosts that are away, behind, not enforcing, quarantined or report problems. */
     troubled?: boolean | undefined;
   }>;
+
 /** What is not named stays as it is. */
 export type HostChange = Readonly<{
   quarantined?: boolean | undefined;
@@ -34,72 +34,6 @@ export type HostChange = Readonly<{
 }>;
 
 export type TenantChange = Readonly<{ trust?: Trust | undefined; quarantined?: boolean | undefined }>;
-
-export type FailureQuery = PageQuery &
-  Readonly<{
-    /** An address or network: failures of addresses inside it. */
-    net?: string | undefined;
-    tenant?: string | undefined;
-    host?: string | undefined;
-    jail?: string | undefined;
-    /** Only those that arrived in the last so many milliseconds (default: an hour). */
-    withinMs?: number | undefined;
-  }>;
-
-export type Explanation = Readonly<{
-  address: string;
-  banned: boolean;
-  /** One sentence a person can read out on the telephone. */
-  summary: string;
-  bans: readonly (BanView &
-    Readonly<{ inForceOn: Readonly<{ applied: number; total: number }>; mayBeLiftedBy: string }>)[];
-  localBans: readonly Readonly<{
-    host: string;
-    tenant: string;
-    jail: string;
-    net: string;
-    startedMs: number;
-    untilMs: number | null;
-  }>[];
-  rules: readonly (RuleView & Readonly<{ kind: RuleKind }>)[];
-  history: readonly BanView[];
-  evidence: readonly Readonly<{
-    tenant: string;
-    host: string;
-    jail: string;
-    failures: number;
-    firstMs: number;
-    lastMs: number;
-  }>[];
-  nextLevel: string;
-  home: AddressHome & Readonly<{ sources: readonly HomeSource[] }>;
-}>;
-
-/** A window that was full: what came of it. */
-export type IncidentView = Readonly<{
-  atMs: number;
-  outcome: "banned" | "held" | "refused";
-  net: string;
-  scope: string;
-  reason: string;
-  /** Of what was not banned. */
-  why: string | null;
-  banId: number | null;
-  level: number | null;
-  evidence: BanView["evidence"];
-}>;
-
-/** A ban the brake stopped, waiting for an admin. */
-export type HeldView = Readonly<{
-  id: number;
-  atMs: number;
-  net: string;
-  scope: string;
-  why: string;
-  reason: string;
-  ports: readonly number[] | null;
-  evidence: BanView["evidence"];
-}>;
 
 /** What one admin wants and a second one must agree to. */
 export type ApprovalView = Readonly<{
@@ -126,7 +60,9 @@ export type ApprovalView = Readonly<{
   /** Whether whoever looks at it may approve it. */
   mayApprove: boolean;
 }>;
+
 export type ApprovalQuery = PageQuery & Readonly<{ waiting: boolean }>;
+
 /** `made`: it holds. `waits`: it is wider than one admin may make it, and nothing holds until a second one approves. */
 export type Outcome<Made> =
   | Readonly<{ kind: "made"; made: Made }>
@@ -141,6 +77,7 @@ export type LiftFilter = Readonly<{
   jail?: string | undefined;
   reason?: string | undefined;
 }>;
+
 export type LiftRequest = Readonly<{
   filter: LiftFilter;
   reason: string;
@@ -149,6 +86,7 @@ export type LiftRequest = Readonly<{
   /** How many at once; the oldest first. */
   limit: number;
 }>;
+
 /** What was lifted now, and what still matches. In a dry run nothing was lifted and everything remains. */
 export type LiftView = Readonly<{
   lifted: number;
@@ -162,47 +100,6 @@ export type LiftView = Readonly<{
   sample: readonly BanView[];
 }>;
 
-export type PolicyView = Readonly<{
-  /** 0 = the built-in policy. */
-  version: number;
-  /** YAML as it was written; empty for the built-in one. */
-  document: string;
-  /** Everything that holds, defaults included, as YAML. */
-  effective: string;
-  createdMs: number | null;
-  by: string;
-  etag: string;
-}>;
-export type PolicyVersionView = Readonly<{ version: number; createdMs: number; by: string; current: boolean }>;
-
-/** One automatic ban of a trial. */
-export type TrialBan = Readonly<{
-  net: string;
-  scope: string;
-  atMs: number;
-  level: number;
-  untilMs: number | null;
-  reason: string;
-}>;
-/** Failures judged, of those there are. */
-export type TrialProgress = Readonly<{ done: number; total: number }>;
-/** What a policy would have done with what was recorded. */
-export type PolicyTrial = Readonly<{
-  days: number;
-  failures: number;
-  /** Older failures of the span were left out: there are more than a trial looks at. */
-  truncated: boolean;
-  fromMs: number;
-  bansBefore: number;
-  bansAfter: number;
-  /** Bans only the new policy makes. `first`: the earliest of them. */
-  adds: Readonly<{ count: number; first: readonly TrialBan[] }>;
-  /** Bans only the policy in force makes. */
-  removes: Readonly<{ count: number; first: readonly TrialBan[] }>;
-  /** Made by both, with another length or level. */
-  changes: Readonly<{ count: number; first: readonly Readonly<{ before: TrialBan; after: TrialBan }>[] }>;
-}>;
-
 export type EnrollmentTokenView = Readonly<{
   id: number;
   tenant: string;
@@ -214,26 +111,6 @@ export type EnrollmentTokenView = Readonly<{
   /** Used up, revoked or over. */
   ended: boolean;
 }>;
-
-export type AuditQuery = PageQuery &
-  Readonly<{ action?: string | undefined; actor?: string | undefined; target?: string | undefined }>;
-export type AuditView = Readonly<{
-  sequence: number;
-  atMs: number;
-  actor: string;
-  action: string;
-  target: string;
-  /** Among others `before`, `after`, `note` (why) and `requestId`. */
-  detail: Readonly<Record<string, unknown>>;
-  hash: string;
-}>;
-/** Where an act has arrived: hosts that carried out its orders, by scope. No scope: it ordered nothing, or is too old. */
-export type AuditReach = Readonly<{
-  sequence: number;
-  scopes: readonly Readonly<{ scope: string; applied: number; total: number; waiting: readonly string[] }>[];
-}>;
-/** `brokenAt` null = nobody has touched it. */
-export type AuditCheck = Readonly<{ entries: number; brokenAt: number | null }>;
 
 export type StatsView = Readonly<{
   /** Of the last hour, oldest first; minutes without failures are left out. */
@@ -255,6 +132,7 @@ export type ExportQuery = Readonly<{
   scope?: string | undefined;
   minLevel?: number | undefined;
 }>;
+
 /** Standing bans, a page at a time; `etag` changes whenever any of them does. */
 export type BanExport = Readonly<{ etag: string; pages: () => AsyncIterable<readonly BanView[]> }>;
 
@@ -263,4 +141,5 @@ export type { LiveEvent } from "../events.ts";
 
 /** What a write was answered. */
 export type OnceAnswer = Readonly<{ status: number; body: string | null; etag: string | null }>;
+
 export type OnceState = Readonly<{ kind: "first" | "running" | "other" }> | (Readonly<{ kind: "done" }> & OnceAnswer);

@@ -1,35 +1,34 @@
 import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
+import type { Explanation } from "./address-views.ts";
 import type {
   ApprovalQuery,
   ApprovalView,
-  AuditCheck,
-  AuditQuery,
-  AuditReach,
-  AuditView,
   BanExport,
   EnrollmentTokenView,
-  Explanation,
   ExportQuery,
-  FailureQuery,
-  HeldView,
   HostChange,
   HostQuery,
-  IncidentView,
   LiftRequest,
   LiftView,
   LiveEvent,
   OnceAnswer,
   OnceState,
   Outcome,
-  PolicyTrial,
-  PolicyVersionView,
-  PolicyView,
   StatsView,
   TenantChange,
-  TrialProgress,
   WriteOptions,
 } from "./desk-views.ts";
+import type {
+  AuditCheck,
+  AuditQuery,
+  AuditReach,
+  AuditView,
+  FailureQuery,
+  HeldView,
+  IncidentView,
+} from "./log-views.ts";
+import type { PolicyTrial, PolicyVersionView, PolicyView, TrialProgress } from "./policy-views.ts";
 
 /**
  * Everything the people's surfaces (API, dashboard, metrics) may ask of the coordinator. They know only this; `run.ts`

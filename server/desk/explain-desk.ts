@@ -7,9 +7,9 @@ import type { BanView as StoredBan } from "../store/bans.ts";
 import { explainNet, type StoredExplanation } from "../store/explain.ts";
 import { receiptOf } from "../store/hosts.ts";
 import { countedOf } from "../store/memory.ts";
+import type { Explanation } from "./address-views.ts";
 import type { Desk, Principal } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
-import type { Explanation } from "./desk-views.ts";
 import { showBan } from "./show-ban.ts";
 
 /** The answer to "why": everything about one address, as far as the asker may see it, in one call. */

@@ -9,7 +9,7 @@ import { findHeld, type HeldRow, type IncidentPlace, listHeld, listIncidents } f
 import { orderedAt } from "../store/orders.ts";
 import type { Desk, FailureView } from "./desk.ts";
 import { actOf, badCursor, beforeOf, type DeskParts, pageOf, requireFleet, requireTenant } from "./desk-parts.ts";
-import type { HeldView } from "./desk-views.ts";
+import type { HeldView } from "./log-views.ts";
 import { mayChange } from "./scopes.ts";
 import { showEvidence } from "./show-ban.ts";
 

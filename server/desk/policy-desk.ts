@@ -6,8 +6,9 @@ import { StaleError } from "../refusals.ts";
 import { currentPolicy, listPolicies, type PolicyRecord, policyByVersion, readPolicy } from "../store/policies.ts";
 import type { Desk, Principal } from "./desk.ts";
 import { actOf, beforeOf, type DeskParts, pageOf, requireFleet } from "./desk-parts.ts";
-import type { PolicyView, TrialProgress, WriteOptions } from "./desk-views.ts";
+import type { WriteOptions } from "./desk-views.ts";
 import { tryPolicy } from "./policy-trial.ts";
+import type { PolicyView, TrialProgress } from "./policy-views.ts";
 
 type PolicyVerbs =
   | "policy"

@@ -8,7 +8,7 @@ import { currentPolicy } from "../store/policies.ts";
 import { standingRules } from "../store/rules.ts";
 import type { Sql } from "../store/sql.ts";
 import { rememberedQuarantines, tenantFacts } from "../store/tenants.ts";
-import type { PolicyTrial, TrialBan, TrialProgress } from "./desk-views.ts";
+import type { PolicyTrial, TrialBan, TrialProgress } from "./policy-views.ts";
 
 /** A trial judges every failure twice; so many take some ten seconds. More: the newest are taken. */
 export const trialFailuresMax = 1_000_000;

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Desk } from "../desk/desk.ts";
-import type { HeldView } from "../desk/desk-views.ts";
 import { leastRoles } from "../desk/guard.ts";
+import type { HeldView } from "../desk/log-views.ts";
 import { newApi } from "./api.ts";
 import { IdempotencyKey, json, needs, optionsOf, problems, ReasonedWriteParams } from "./routes.ts";
 import { Evidence, IdParam, PageParams, pageOf, Time, timeOf } from "./schemas.ts";

@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Desk } from "../desk/desk.ts";
-import type { PolicyTrial, PolicyView, TrialBan } from "../desk/desk-views.ts";
 import { leastRoles } from "../desk/guard.ts";
+import type { PolicyTrial, PolicyView, TrialBan } from "../desk/policy-views.ts";
 import { newApi } from "./api.ts";
 import { EditHeaders, json, needs, optionsOf, problems, quoted, ReasonedWriteParams, stale, tagged } from "./routes.ts";
 import { PageParams, pageOf, Time, timeOf, timeOrNull } from "./schemas.ts";

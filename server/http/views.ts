@@ -1,5 +1,5 @@
+import type { Explanation } from "../desk/address-views.ts";
 import type { BanView, FailureView, HostView, RuleView, UnbanReceipt } from "../desk/desk.ts";
-import type { Explanation } from "../desk/desk-views.ts";
 import { timeOf, timeOrNull } from "./schemas.ts";
 
 /** The desk speaks milliseconds, the API RFC 3339: the one place where the two meet. */

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { Fleet2banError } from "../../../shared/errors.ts";
-import type { AuditView } from "../../desk/desk-views.ts";
+import type { AuditView } from "../../desk/log-views.ts";
 import { disclosure, fields, input } from "../parts/form.ts";
 import { type Content, type Html, nothing } from "../parts/html.ts";
 import { live } from "../parts/live.ts";

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { z } from "zod";
-import type { HeldView } from "../../desk/desk-views.ts";
+import type { HeldView } from "../../desk/log-views.ts";
 import { evidenceOf, netLink, portsOf } from "../parts/ban-cells.ts";
 import { disclosure, fields, input, readForm } from "../parts/form.ts";
 import { type Html, nothing } from "../parts/html.ts";

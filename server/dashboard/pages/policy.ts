@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 import { z } from "zod";
 import { Fleet2banError } from "../../../shared/errors.ts";
-import type { PolicyTrial } from "../../desk/desk-views.ts";
+import type { PolicyTrial } from "../../desk/policy-views.ts";
 import { diff } from "../parts/diff.ts";
 import { disclosure, type Form, fields, input, readForm } from "../parts/form.ts";
 import { type Html, nothing } from "../parts/html.ts";

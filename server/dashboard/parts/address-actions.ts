@@ -1,6 +1,6 @@
 import { html } from "hono/html";
 import { addressBits, parseNet } from "../../../shared/address.ts";
-import type { Explanation } from "../../desk/desk-views.ts";
+import type { Explanation } from "../../desk/address-views.ts";
 import { may, type Visit } from "../visit.ts";
 import { shortNet } from "./ban-cells.ts";
 import { disclosure, input } from "./form.ts";

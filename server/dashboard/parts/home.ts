@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { Explanation } from "../../desk/desk-views.ts";
+import type { Explanation } from "../../desk/address-views.ts";
 import { type Html, nothing } from "./html.ts";
 
 const countries = new Intl.DisplayNames("en", { type: "region" });

@@ -1,6 +1,6 @@
 import { html } from "hono/html";
+import type { Explanation } from "../../desk/address-views.ts";
 import type { BanView } from "../../desk/desk.ts";
-import type { Explanation } from "../../desk/desk-views.ts";
 import { levelBadge } from "./ban-cells.ts";
 import { type Content, type Html, nothing } from "./html.ts";
 import { clock, roughly } from "./time.ts";

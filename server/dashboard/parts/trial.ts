@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import type { PolicyTrial, TrialBan } from "../../desk/desk-views.ts";
+import type { PolicyTrial, TrialBan } from "../../desk/policy-views.ts";
 import { levelBadge, netLink } from "./ban-cells.ts";
 import { figures } from "./figure.ts";
 import { type Content, type Html, nothing } from "./html.ts";
