@@ -40,8 +40,13 @@ export function dumpOf(dir: string): Map<string, Dump> {
     stdio: ["ignore", "pipe", "ignore"],
   });
   const json = execFileSync("python3", ["-c", literals], { input: dump, encoding: "utf8", maxBuffer: 1 << 26 });
+  return takeAll(json.split("\n").flatMap((line) => (line === "" ? [] : [Command.parse(JSON.parse(line))])));
+}
+
+/** The jails of a stream of commands. */
+export function takeAll(commands: readonly (readonly unknown[])[]): Map<string, Dump> {
   const jails = new Map<string, Dump>();
-  for (const line of json.split("\n")) if (line !== "") take(jails, Command.parse(JSON.parse(line)));
+  for (const command of commands) take(jails, command);
   return jails;
 }
 
