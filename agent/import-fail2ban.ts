@@ -31,7 +31,7 @@ export async function importFail2ban(found: Fail2banDatabase, store: Store, nowM
     if (position !== undefined) positions.set(path, position);
   }
   store.positions.saveSeen(positions, nowMs);
-  store.positions.saveAcknowledged(positions, nowMs);
+  store.positions.saveKept(positions, nowMs);
   return {
     bans: bans.length,
     bansKnown: found.bans.length - bans.length,

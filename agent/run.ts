@@ -58,7 +58,11 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
   const actions = opened.use(openActions(jails, config, { now, log }));
   const effects = new JailEffects({ enforcer, store: store.bans, actions, log, fail2banLog: config.fail2banLog });
   let watch: LogWatch | undefined;
-  const problems = () => [...broken, ...actions.problems, ...firewall.problems(), ...(watch?.problems() ?? [])];
+  const ofFleet = () => fleet?.problems() ?? [];
+  const problems = () => [
+    ...[...broken, ...actions.problems, ...firewall.problems()],
+    ...[...(watch?.problems() ?? []), ...ofFleet()],
+  ];
   const canary = new CanaryCheck((net) => enforcer.holds(net));
   const orders = oneByOne(log, { enforcer, effects, jails, now });
   // Its allows are collected before any ban, and everything goes to the firewall in one transaction.
@@ -72,9 +76,7 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
         orderStore: store.orders,
         onOrders: orders.add,
         refuse: ({ net, level }) => enforcer.refusal(net, level === null),
-        onAcknowledged: () => undefined,
-        onRoom: () => watch?.resume(),
-        status: () => reported(enforcer, canary, problems()),
+        status: () => reported(enforcer, canary, problems(), fleet?.state().lostRows ?? 0),
         now,
         random: Math.random,
         log,
@@ -100,7 +102,6 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
       jails,
       effects,
       positions: store.positions,
-      inFlight: (fleet && store.outbox.inFlight()?.positions) ?? new Map(),
       report: fleet === undefined ? null : fleet.add,
       evidence: config.evidence,
       now,
@@ -182,11 +183,13 @@ function reported(
   { name: firewall, enforcing, stopped }: Enforcer,
   { result }: CanaryCheck,
   problems: readonly string[],
+  lost: number,
 ) {
   const blocked = stopped.map(({ name, packets, bytes }) => ({ list: name, packets, bytes }));
   return {
     ...{ version, firewall, enforcing, problems: [...problems] },
     ...(result === undefined ? {} : { canary: result }),
+    ...(lost === 0 ? {} : { lost }),
     ...(blocked.length === 0 ? {} : { blocked: blocked.filter(({ packets }) => packets > 0) }),
   };
 }

@@ -57,6 +57,6 @@ export function statusOf(parts: StatusParts) {
   };
 }
 
-function fleetStatus({ positions, waitingRows, inFlight, refusedFailures, ...rest }: FleetState) {
-  return { ...rest, scopes: positions, outbox: { waitingRows, inFlight, refusedFailures } };
+function fleetStatus({ positions, waitingRows, inFlight, spooledRows, spooledBytes, lostRows, ...rest }: FleetState) {
+  return { ...rest, scopes: positions, outbox: { waitingRows, inFlight, spooledRows, spooledBytes, lostRows } };
 }

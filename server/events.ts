@@ -96,6 +96,11 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
     labelNames: ["list"],
     registers,
   });
+  const lost = new Gauge({
+    name: "f2b_agent_failures_lost",
+    help: "Rows of failures that agents dropped since each one started: cut off for longer than its disk may hold.",
+    registers,
+  });
   for (const list of Object.keys(firewallLists)) {
     blockedPackets.inc({ list }, 0);
     blockedBytes.inc({ list }, 0);
@@ -130,6 +135,10 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
     blocked({ list, packets, bytes }: Readonly<{ list: FirewallList; packets: number; bytes: number }>): void {
       blockedPackets.inc({ list }, packets);
       blockedBytes.inc({ list }, bytes);
+    },
+    /** Over all hosts, as each one last said. */
+    lost(rows: number): void {
+      lost.set(rows);
     },
     decided(seconds: number): void {
       latency.observe(seconds);

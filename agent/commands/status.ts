@@ -32,7 +32,7 @@ function describe(status: AgentStatus, only: string | undefined): string {
     ...firewallText(firewall),
     fleet === null
       ? "fleet     none: this agent works alone"
-      : `fleet     ${fleet.tenant}/${fleet.host}, ${fleet.connected ? "connected" : "CUT OFF"}, ${fleet.inSync ? "in step" : "catching up"}, ${fleet.outbox.waitingRows} failures waiting`,
+      : `fleet     ${fleet.tenant}/${fleet.host}, ${fleet.connected ? "connected" : "CUT OFF"}, ${fleet.inSync ? "in step" : "catching up"}, ${waitingText(fleet.outbox)}`,
     ...(fleet?.observes === true
       ? ["observes  told by the coordinator: its bans are kept and NOT ENFORCED; what the jails here ban is"]
       : []),
@@ -55,6 +55,11 @@ function firewallText(firewall: AgentStatus["firewall"]): string[] {
     ...(others === undefined ? [] : [`          beside ${others}`]),
     ...warnings.map((warning) => `          ${warning}`),
   ];
+}
+
+function waitingText({ waitingRows, spooledBytes }: NonNullable<AgentStatus["fleet"]>["outbox"]): string {
+  const onDisk = spooledBytes === 0 ? "" : ` (${Math.ceil(spooledBytes / 1024)} KiB on the disk)`;
+  return `${waitingRows} failures waiting${onDisk}`;
 }
 
 function stoppedText({ name, enforcing, stopped }: AgentStatus["firewall"]): string[] {

@@ -3,9 +3,9 @@ import { BatchAck, decodeMessage, type StatusReport } from "../../shared/fleet-m
 import type { Logger } from "../logger.ts";
 import { type FleetConnection, openConnection } from "./connection.ts";
 import { orderKeyOf, saveCredentials } from "./credentials.ts";
+import type { Parcel } from "./open-batch.ts";
 import { OrderReceiver, type OrderReceiverParts, type OrderStore } from "./orders.ts";
-import { Outbox, type OutboxParts, type OutboxStore } from "./outbox.ts";
-import type { Parcel, PositionsBySource } from "./pending-failures.ts";
+import { Outbox, type OutboxStore } from "./outbox.ts";
 import { Renewal } from "./renewal.ts";
 
 export type FleetParts = Readonly<{
@@ -18,16 +18,15 @@ export type FleetParts = Readonly<{
   random: () => number;
   log: Logger;
 }> &
-  Pick<OrderReceiverParts, "onOrders" | "refuse" | "status"> &
-  Pick<OutboxParts, "onAcknowledged" | "onRoom">;
+  Pick<OrderReceiverParts, "onOrders" | "refuse" | "status">;
 
 export type Fleet = AsyncDisposable &
   Readonly<{
     /** See `Outbox.add`. */
-    add(parcel: Parcel): boolean;
-    /** See `Outbox.covered`. */
-    covered(): PositionsBySource;
+    add(parcel: Parcel): void;
     state(): FleetState;
+    /** Sentences about what reaches no coordinator any more. */
+    problems(): readonly string[];
     /** See `OrderReceiver.canary`. */
     canary(): string | undefined;
     /** Whether the coordinator's bus answers now. */
@@ -83,8 +82,6 @@ export function openFleet(parts: FleetParts): Fleet {
   const outbox = new Outbox({
     store: parts.outboxStore,
     send: (payload) => line.connection?.sendFailures(payload) ?? false,
-    onAcknowledged: parts.onAcknowledged,
-    onRoom: parts.onRoom,
     spreadMs,
     now,
     random,
@@ -109,9 +106,9 @@ export function openFleet(parts: FleetParts): Fleet {
 
   return {
     add: (parcel) => outbox.add(parcel),
-    covered: () => outbox.covered,
     canary: () => receiver.canary,
     reached: () => connection.ping(),
+    problems: () => outbox.problems,
     state: () => ({
       host: parts.credentials.host,
       tenant: renewal.credentials.tenant,

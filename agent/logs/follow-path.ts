@@ -68,13 +68,6 @@ export class FollowedPath {
     return this.#running;
   }
 
-  /** Gives the lines since `position` once more, as seen up to where it is now. */
-  rewind(position: FilePosition): void {
-    const seen = this.#seen.length > 0 ? this.#seen : this.#position;
-    this.#start = { position, seen, atEnd: false };
-    void this.wake();
-  }
-
   /** Neither read nor waited for: nothing of it was there for a while. */
   isGone(): boolean {
     return this.#readings.length === 0 && this.#deps.nowMs() - this.#grewAtMs > goneKeepMs && !exists(this.path);
@@ -112,7 +105,6 @@ export class FollowedPath {
       if (this.#mayHideOthers()) await this.#findAgain(undefined);
       const replaced = await this.#drain();
       if (this.#closed) return;
-      if (this.#start !== undefined) continue;
       if (replaced !== undefined) {
         await this.#findAgain(replaced);
         continue;
@@ -194,7 +186,7 @@ export class FollowedPath {
   }
 
   async #drainOne(reading: FileReading, buffer: Buffer): Promise<boolean> {
-    while (!this.#closed && this.#start === undefined) {
+    while (!this.#closed) {
       const result = await readChunk(reading, buffer);
       if (result.kind === "end") return false;
       if (result.kind === "replaced") return true;

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { Logger } from "../logger.ts";
 import type { LogPath } from "../settings/jail-settings.ts";
 import { expandGlob } from "./expand-glob.ts";
-import { type FilePosition, parseFilePosition } from "./file-identity.ts";
+import { parseFilePosition } from "./file-identity.ts";
 import { FollowedPath, type FollowStart } from "./follow-path.ts";
 import type { LogChunk, TailCounts } from "./log-chunk.ts";
 import { rotatedBaseOf } from "./rotated-names.ts";
@@ -19,7 +19,7 @@ const lookDelayMs = 50;
 export type TailOptions = Readonly<{
   globs: readonly LogPath[];
   /** What the caller saved, by path; anything that is no position counts as nothing saved. */
-  saved: ReadonlyMap<string, Readonly<{ acknowledged: unknown; seen: unknown }>>;
+  saved: ReadonlyMap<string, Readonly<{ kept: unknown; seen: unknown }>>;
   /** The next lines of the same log come when its promise is settled; other logs are not held up. */
   onChunk: (chunk: LogChunk) => Promise<void> | void;
   log: Logger;
@@ -33,14 +33,12 @@ export type TailOptions = Readonly<{
  * The tail saves nothing itself. Each chunk says where its log stands after it, and the caller keeps that in two marks
  * per path, given back as `saved` at the next start:
  * - `seen`, when its own jails have counted the lines;
- * - `acknowledged`, when the coordinator has committed them; reading starts there again. When a path has none yet,
+ * - `kept`, when what they led to is written down for the coordinator; reading starts there again. When a path has none yet,
  *   save the first chunk's `previous`. Without a coordinator leave it out: reading then starts at `seen`.
  * Lines between the two come with `seen: true`: for the coordinator, not for the jails to count again.
  */
 export type FileTail = AsyncDisposable &
   Readonly<{
-    /** Gives the lines of a log since `position` (some chunk's) once more, with `seen: true`; then it goes on. */
-    rewind(path: string, position: FilePosition): void;
     /** Looks at everything now; resolves when all logs were read to their end and every chunk has been received. */
     readNow(): Promise<void>;
     status(): readonly FileStatus[];
@@ -53,7 +51,6 @@ export type FileStatus = Readonly<{ path: string; globs: readonly string[]; live
 export function openFileTail(options: TailOptions): FileTail {
   const tail = new Tail(options);
   return {
-    rewind: (path, position) => tail.rewind(path, position),
     readNow: () => tail.readNow(),
     status: () => tail.status(),
     counts: tail.counts,
@@ -84,10 +81,6 @@ class Tail {
   async readNow(): Promise<void> {
     this.#look();
     await Promise.all([...this.#followed.values()].map((each) => each.wake()));
-  }
-
-  rewind(path: string, position: FilePosition): void {
-    this.#followed.get(path)?.rewind(position);
   }
 
   status(): readonly FileStatus[] {
@@ -161,10 +154,10 @@ class Tail {
     }
     const saved = this.#options.saved.get(path);
     const seen = parseFilePosition(saved?.seen);
-    const acknowledged = parseFilePosition(saved?.acknowledged);
+    const kept = parseFilePosition(saved?.kept);
     const start: FollowStart = {
-      position: acknowledged ?? seen ?? [],
-      seen: acknowledged === undefined ? [] : (seen ?? []),
+      position: kept ?? seen ?? [],
+      seen: kept === undefined ? [] : (seen ?? []),
       // What appears while we watch is new from its first line on.
       atEnd: this.#isFirstLook && globs.every((each) => each.start === "tail"),
     };

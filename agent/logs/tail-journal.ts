@@ -32,7 +32,7 @@ export type JournalOptions = Readonly<{
   /** `journalmatch` lines of each jail; a jail without any gets every line. */
   matchesByJail: ReadonlyMap<string, MatchLines>;
   /** Both marks, as with log files (see `FileTail`). */
-  saved: Readonly<{ acknowledged: unknown; seen: unknown }> | undefined;
+  saved: Readonly<{ kept: unknown; seen: unknown }> | undefined;
   /** Where a journal never read begins: older lines cannot matter any more. */
   sinceMs: number;
   /** The next batch comes when its promise is settled; meanwhile the reader's pipe fills, and it waits. */
@@ -47,8 +47,6 @@ export type JournalOptions = Readonly<{
 /** Follows the systemd journal through one `journalctl`, which is started again when it ends. */
 export type JournalTail = AsyncDisposable &
   Readonly<{
-    /** Gives the lines since `position` once more, with `seen: true`; then it goes on. */
-    rewind(position: JournalPosition): void;
     /** Why nothing is read now; null = it is. */
     problem(): string | null;
     counts: Readonly<JournalCounts>;
@@ -64,7 +62,6 @@ export function openJournalTail(options: JournalOptions): JournalTail {
   const tail = new Tail(options);
   void tail.run();
   return {
-    rewind: (position) => tail.rewind(position),
     problem: () => tail.problem,
     counts: tail.counts,
     [Symbol.asyncDispose]: () => tail.close(),
@@ -79,7 +76,6 @@ class Tail {
   readonly #closing = new AbortController();
   #position: JournalPosition | null;
   #seen: JournalPosition | undefined;
-  #rewindTo: JournalPosition | undefined;
   /** The journal no longer understands the cursor; by time it does. */
   #byTime = false;
   #child: ChildProcessByStdio<null, Readable, Readable> | undefined;
@@ -88,22 +84,16 @@ class Tail {
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#selection = selectFromJournal(options.matchesByJail);
-    const acknowledged = JournalPosition.safeParse(options.saved?.acknowledged).data;
+    const kept = JournalPosition.safeParse(options.saved?.kept).data;
     const seen = JournalPosition.safeParse(options.saved?.seen).data;
-    this.#position = acknowledged ?? seen ?? null;
-    this.#seen = acknowledged === undefined ? undefined : seen;
+    this.#position = kept ?? seen ?? null;
+    this.#seen = kept === undefined ? undefined : seen;
     for (const problem of this.#selection.problems) options.log.warn({ event: "journalmatch_unusable" }, problem);
   }
 
   run(): Promise<void> {
     this.#ended ??= this.#keepReading();
     return this.#ended;
-  }
-
-  rewind(position: JournalPosition): void {
-    this.#seen ??= this.#position ?? undefined;
-    this.#rewindTo = position;
-    this.#child?.kill("SIGKILL");
   }
 
   async close(): Promise<void> {
@@ -116,11 +106,9 @@ class Tail {
     const { first, longest } = this.#options.restartMs ?? restartMsDefault;
     let waitMs = first;
     while (!this.#closing.signal.aborted) {
-      this.#takeRewind();
       const before = this.counts.entries;
       const complaint = await this.#readOnce();
       if (this.#closing.signal.aborted) return;
-      if (this.#rewindTo !== undefined) continue;
       if (/seek to cursor/i.test(complaint)) this.#byTime = true;
       if (this.counts.entries > before) waitMs = first;
       this.#report(complaint);
@@ -128,12 +116,6 @@ class Tail {
       waitMs = Math.min(waitMs * 2, longest);
       this.counts.restarts += 1;
     }
-  }
-
-  #takeRewind(): void {
-    if (this.#rewindTo === undefined) return;
-    this.#position = this.#rewindTo;
-    this.#rewindTo = undefined;
   }
 
   /** @returns what the reader said on its way out */
@@ -156,7 +138,7 @@ class Tail {
     const startedMicros = this.#options.nowMs() * 1000;
     try {
       for await (const lines of splitLines(child.stdout)) {
-        if (this.#rewindTo !== undefined || this.#closing.signal.aborted) break;
+        if (this.#closing.signal.aborted) break;
         await this.#take(lines, startedMicros);
       }
     } catch (error) {

@@ -4,10 +4,11 @@ import { inTransaction } from "./database.ts";
 /**
  * Up to where one log was read. A position is JSON that only `logs/` understands.
  *
- * `acknowledged`: up to here the coordinator has committed everything; a restart reads on from it.
+ * `kept`: up to here every failure for the coordinator is written down in the outbox, or was committed by it; a restart
+ * reads on from it.
  * `seen`: up to here this host's own jails have counted; lines before it are not counted by them again.
  */
-export type SavedPosition = Readonly<{ acknowledged: unknown; seen: unknown }>;
+export type SavedPosition = Readonly<{ kept: unknown; seen: unknown }>;
 
 /** By source: a log file's path, or a name the caller chose for the journal. */
 export type PositionsBySource = ReadonlyMap<string, unknown>;
@@ -17,8 +18,8 @@ export type PositionStore = Readonly<{
   load(): Map<string, SavedPosition>;
   /** Call it when the failures of these lines are kept elsewhere: in the jails' windows, for `seen`. */
   saveSeen(positions: PositionsBySource, nowMs: number): void;
-  /** Without a coordinator both marks are the same; with one, the outbox moves this mark by itself. */
-  saveAcknowledged(positions: PositionsBySource, nowMs: number): void;
+  /** Of a log that is new to the coordinator; from then on the outbox moves this mark. */
+  saveKept(positions: PositionsBySource, nowMs: number): void;
   /** Forgets sources without news since then: log files whose names carry dates. */
   purge(beforeMs: number): void;
 }>;
@@ -42,8 +43,7 @@ export function openPositions(database: DatabaseSync): PositionStore {
       inTransaction(database, () => {
         for (const [source, position] of positions) setSeen.run(source, JSON.stringify(position), nowMs);
       }),
-    saveAcknowledged: (positions, nowMs) =>
-      inTransaction(database, () => writeAcknowledged(database, positions, nowMs)),
+    saveKept: (positions, nowMs) => inTransaction(database, () => writeKept(database, positions, nowMs)),
     purge: (beforeMs) =>
       inTransaction(database, () => {
         purgeOld.run(beforeMs);
@@ -53,7 +53,7 @@ export function openPositions(database: DatabaseSync): PositionStore {
 }
 
 /** To be called inside a transaction: the outbox moves these marks together with its own row. */
-export function writeAcknowledged(database: DatabaseSync, positions: PositionsBySource, nowMs: number): void {
+export function writeKept(database: DatabaseSync, positions: PositionsBySource, nowMs: number): void {
   const set = database.prepare(
     "INSERT INTO positions (source, acknowledged, saved_ms) VALUES (?1, ?2, ?3) " +
       "ON CONFLICT DO UPDATE SET acknowledged = ?2, saved_ms = ?3",
@@ -62,7 +62,7 @@ export function writeAcknowledged(database: DatabaseSync, positions: PositionsBy
 }
 
 function savedPosition(row: Record<string, unknown>): SavedPosition {
-  return { acknowledged: parsed(row.acknowledged), seen: parsed(row.seen) };
+  return { kept: parsed(row.acknowledged), seen: parsed(row.seen) };
 }
 
 function parsed(json: unknown): unknown {

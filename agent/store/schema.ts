@@ -67,6 +67,12 @@ CREATE INDEX orders_by_until ON orders (until_ms);
 
 /** What came later and older agents can do without: an agent that goes back a version must still open the file. */
 export const additions = `
+CREATE TABLE IF NOT EXISTS spool (
+  id INTEGER PRIMARY KEY,
+  row_count INTEGER NOT NULL,
+  kept_ms INTEGER NOT NULL,
+  content BLOB NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS observe_word (
   only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
   observe INTEGER NOT NULL,

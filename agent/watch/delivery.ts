@@ -19,20 +19,18 @@ export type Stretch = Readonly<{
   found: readonly JailFailure[];
 }>;
 
-/** Takes what a stretch brought for the coordinator; false = no room, and `left` says where to go on when there is. */
+/** Takes what a stretch brought for the coordinator. */
 export type Report = (
   parcel: Readonly<{
     failures: readonly Failure[];
     localBans: readonly LocalBan[];
     positions: ReadonlyMap<string, unknown>;
   }>,
-) => boolean;
+) => void;
 
 export type DeliveryParts = Readonly<{
   effects: JailEffects;
   positions: PositionStore;
-  /** The positions that a batch still on its way covers: it will arrive, so its lines must not be sent again. */
-  inFlight: ReadonlyMap<string, unknown>;
   /** null: the agent works alone, and its own positions are all there is. */
   report: Report | null;
   evidence: "minimal" | "lines";
@@ -48,28 +46,16 @@ export class Delivery {
   readonly #saved;
   /** Logs whose place for the coordinator is known; a new one's is written down before its first lines are sent. */
   readonly #placed = new Set<string>();
-  /** Logs whose stretches found no room: where to go on for the coordinator. */
-  readonly #left = new Map<string, unknown>();
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     this.#saved = parts.positions.load();
-    for (const [source, position] of parts.inFlight) {
-      this.#saved.set(source, { seen: this.#saved.get(source)?.seen, acknowledged: position });
-    }
-    for (const [source, { acknowledged }] of this.#saved) if (acknowledged !== undefined) this.#placed.add(source);
+    for (const [source, { kept }] of this.#saved) if (kept !== undefined) this.#placed.add(source);
   }
 
   /** Where each log was left by the last run. */
   get saved(): ReturnType<PositionStore["load"]> {
     return this.#saved;
-  }
-
-  /** There is room again. @returns where each log must be read again from, for the coordinator */
-  takeLeft(): ReadonlyMap<string, unknown> {
-    const left = new Map(this.#left);
-    this.#left.clear();
-    return left;
   }
 
   async take(stretch: Stretch): Promise<void> {
@@ -95,13 +81,12 @@ export class Delivery {
   #deliver({ source, previous, position, found }: Stretch, localBans: readonly LocalBan[], nowMs: number): void {
     const { report, positions } = this.#parts;
     if (report !== null && !this.#placed.has(source)) {
-      positions.saveAcknowledged(new Map([[source, previous]]), nowMs);
+      positions.saveKept(new Map([[source, previous]]), nowMs);
       this.#placed.add(source);
     }
     const after = new Map([[source, position]]);
     positions.saveSeen(after, nowMs);
-    if (report === null || this.#left.has(source)) return;
-    if (!fits(report, this.#reported(found, nowMs), localBans, after)) this.#left.set(source, previous);
+    if (report !== null) reportInParts(report, this.#reported(found, nowMs), localBans, after);
   }
 
   /** Failures of addresses, equal ones of a second added up. */
@@ -128,18 +113,17 @@ export class Delivery {
 }
 
 /** Rows beyond one batch go before, without a position: the position moves with the last of them. */
-function fits(
+function reportInParts(
   report: Report,
   failures: readonly Failure[],
   localBans: readonly LocalBan[],
   positions: ReadonlyMap<string, unknown>,
-): boolean {
+): void {
   const rest = [...failures];
   const bans = [...localBans];
   while (rest.length + bans.length > batchRowsMax) {
     const some = rest.splice(0, batchRowsMax);
-    const parcel = { failures: some, localBans: bans.splice(0, batchRowsMax - some.length), positions: new Map() };
-    if (!report(parcel)) return false;
+    report({ failures: some, localBans: bans.splice(0, batchRowsMax - some.length), positions: new Map() });
   }
-  return report({ failures: rest, localBans: bans, positions });
+  report({ failures: rest, localBans: bans, positions });
 }

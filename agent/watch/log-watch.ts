@@ -1,9 +1,7 @@
 import type { Trouble } from "../filters/watchdog.ts";
 import type { Logger } from "../logger.ts";
-import { parseFilePosition } from "../logs/file-identity.ts";
 import type { LogChunk } from "../logs/log-chunk.ts";
 import { type FileTail, openFileTail } from "../logs/tail-files.ts";
-import type { JournalTail } from "../logs/tail-journal.ts";
 import { Delivery, type DeliveryParts } from "./delivery.ts";
 import { followJournals } from "./follow-journals.ts";
 import { ChunkGatherer } from "./gather-chunks.ts";
@@ -21,8 +19,6 @@ export type LogWatchParts = DeliveryParts &
 export type LogWatch = AsyncDisposable &
   Readonly<{
     tail: FileTail;
-    /** There is room for the coordinator's copy again: logs go on being reported from where they were left. */
-    resume(): void;
     /** Sentences about logs that cannot be read and regexes that were stopped. */
     problems(): readonly string[];
   }>;
@@ -40,16 +36,6 @@ export function watchLogs(parts: LogWatchParts): LogWatch {
   const journals = followJournals(parts, delivery, report);
   return {
     tail,
-    resume() {
-      // What was gathered before lies behind what is left: it must have been taken, or the log would give it again.
-      void gatherer.flush().then(() => {
-        for (const [source, position] of delivery.takeLeft()) {
-          const journal = journals.get(source);
-          if (journal === undefined) tail.rewind(source, parseFilePosition(position) ?? []);
-          else if (position !== null) journal.rewind(position as Parameters<JournalTail["rewind"]>[0]);
-        }
-      });
-    },
     problems() {
       const files = tail.status().flatMap(({ path, problem }) => (problem === null ? [] : [`${path}: ${problem}`]));
       const unread = [...journals].flatMap(([source, journal]) => {

@@ -32,6 +32,13 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
       .then(() => parts.record(reports))
       .catch((error: unknown) => parts.events.log.warn({ problem: messageOf(error) }, "could not write host reports"));
   };
+  const lost = new Map<string, number>();
+  const noteLost = (host: string, rows: number): void => {
+    if (rows === (lost.get(host) ?? 0)) return;
+    if (rows === 0) lost.delete(host);
+    else lost.set(host, rows);
+    parts.events.lost([...lost.values()].reduce((sum, each) => sum + each, 0));
+  };
   const timer = setInterval(write, writeEveryMs);
   return {
     receive(host, payload) {
@@ -39,6 +46,7 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
       if (known === undefined || known.state === "revoked") {
         parts.events.refused("stranger", { host });
         growths.forget(host);
+        noteLost(host, 0);
         return;
       }
       const report = decodeMessage(StatusReport, payload, `status of ${host}`);
@@ -49,6 +57,7 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
       if (report.blocked !== undefined && known.state === "active") {
         for (const growth of growths.take(host, knownLists(report.blocked))) parts.events.blocked(growth);
       }
+      noteLost(host, known.state === "active" ? (report.lost ?? 0) : 0);
       pending.set(host, toRecord(host, known.tenant, { ...report, problems }, parts.now()));
       for (const refused of report.refused) parts.events.refused("order_refused_by_host", { host, ...refused });
     },

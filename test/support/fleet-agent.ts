@@ -6,14 +6,14 @@ import { agentJwt } from "../../server/bus/jwt.ts";
 import { newUserNkey } from "../../server/bus/keys.ts";
 import type { AgentCredentials } from "../../shared/enrollment.ts";
 import type { Order, Scope } from "../../shared/order.ts";
-import { MemoryOrderStore, MemoryOutboxStore, quietLog } from "./fleet-memory.ts";
+import { MemoryOrderStore, OutboxDisk, quietLog } from "./fleet-memory.ts";
 import type { TestNats } from "./nats.ts";
 
 /** One host as the fleet sees it: its credentials and disk outlive the agent, which may be restarted. */
 export class FleetAgent implements AsyncDisposable {
   readonly host: string;
   readonly tenant: string;
-  readonly outboxStore = new MemoryOutboxStore();
+  readonly disk = new OutboxDisk();
   readonly orderStore = new MemoryOrderStore();
   /** What the orders handed to this host amount to, per scope. */
   readonly enforced = new Map<Scope, Map<string, Order>>();
@@ -39,6 +39,7 @@ export class FleetAgent implements AsyncDisposable {
 
   /** As `kill -9`: whatever was only in memory is gone. */
   async crash(): Promise<void> {
+    this.disk.die();
     await this.#fleet?.[Symbol.asyncDispose]();
     this.#fleet = undefined;
     this.enforced.clear();
@@ -53,13 +54,11 @@ export class FleetAgent implements AsyncDisposable {
     return openFleet({
       credentials: this.#credentials,
       credentialsFile: join(this.#dir, "agent.credentials"),
-      outboxStore: this.outboxStore,
+      outboxStore: this.disk.open(),
       orderStore: this.orderStore,
       onOrders: (scope, orders) => this.#enforce(scope, orders),
       refuse: this.#refuse,
       status: () => ({ version: "0", firewall: "observe", enforcing: false, problems: [] }),
-      onAcknowledged: () => undefined,
-      onRoom: () => undefined,
       now: Date.now,
       random: Math.random,
       log: quietLog,

@@ -1,6 +1,10 @@
+import { DatabaseSync } from "node:sqlite";
 import type { OrderPlace, OrderStore } from "../../agent/fleet/orders.ts";
-import type { InFlightBatch, OutboxStore } from "../../agent/fleet/outbox.ts";
 import type { Logger as AgentLogger } from "../../agent/logger.ts";
+import { type OutboxStore, openOutbox } from "../../agent/store/outbox.ts";
+import { openPositions } from "../../agent/store/positions.ts";
+import { additions, schema } from "../../agent/store/schema.ts";
+import { openSpool } from "../../agent/store/spool.ts";
 import type { Scope } from "../../shared/order.ts";
 import { OrderSet, type Standing } from "../../shared/order-set.ts";
 
@@ -11,38 +15,37 @@ export const quietLog: AgentLogger = {
   error: () => undefined,
 };
 
-/** The agent's disk, as far as the outbox is concerned: it outlives the outbox that uses it. */
-export class MemoryOutboxStore implements OutboxStore {
-  positions = new Map<string, unknown>();
-  #epoch = 1;
-  #next = 1;
-  #inFlight: InFlightBatch | undefined;
+/** The agent's disk, as far as the outbox is concerned, in memory: it outlives the outbox that uses it. */
+export class OutboxDisk {
+  readonly #database = new DatabaseSync(":memory:");
+  readonly #limits: Parameters<typeof openSpool>[1];
+  #died = new AbortController();
 
-  epoch(): string {
-    return `life-${this.#epoch}`;
+  constructor(limits?: Parameters<typeof openSpool>[1]) {
+    this.#database.exec(`${schema}; ${additions}`);
+    this.#limits = limits;
   }
-  nextSequence(): number {
-    return this.#next;
+
+  /** As an agent that starts opens it. */
+  open(): OutboxStore {
+    const store = openOutbox(this.#database, openSpool(this.#database, this.#limits));
+    const { signal } = this.#died;
+    return {
+      ...store,
+      spool: (...given) => (signal.aborted ? { id: 0, droppedRows: 0 } : store.spool(...given)),
+      moveTo: (...given) => (signal.aborted ? undefined : store.moveTo(...given)),
+    };
   }
-  inFlight(): InFlightBatch | undefined {
-    return this.#inFlight;
+
+  /** As `kill -9`: whoever has it open writes nothing more. */
+  die(): void {
+    this.#died.abort();
+    this.#died = new AbortController();
   }
-  begin(batch: InFlightBatch): void {
-    if (batch.sequence !== this.#next || this.#inFlight !== undefined) throw new Error("out of sequence");
-    this.#inFlight = batch;
-    this.#next += 1;
-  }
-  acknowledge(sequence: number): boolean {
-    if (this.#inFlight?.sequence !== sequence) return false;
-    for (const [source, position] of this.#inFlight.positions) this.positions.set(source, position);
-    this.#inFlight = undefined;
-    return true;
-  }
-  renewEpoch(): string {
-    this.#epoch += 1;
-    this.#next = 1;
-    this.#inFlight = undefined;
-    return this.epoch();
+
+  /** Up to where `source` is covered. */
+  position(source: string): unknown {
+    return openPositions(this.#database).load().get(source)?.kept;
   }
 }
 

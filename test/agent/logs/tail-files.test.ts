@@ -298,7 +298,7 @@ test("a log that was deleted and comes back is read from its start", async (t) =
   log.assertAllOnce();
 });
 
-test("after a restart the lines between the acknowledged and the seen mark come again, as seen", async (t) => {
+test("after a restart the lines between the kept and the seen mark come again, as seen", async (t) => {
   const log = new FollowedLog(t);
   const positions: LogChunk[] = [];
   const onChunk = (chunk: LogChunk) => void positions.push({ ...chunk, lines: Buffer.from(chunk.lines) });
@@ -309,7 +309,7 @@ test("after a restart the lines between the acknowledged and the seen mark come 
   }
   await log.stop();
   const [first, , last] = positions;
-  log.saved.set(log.path, { acknowledged: first?.position, seen: last?.position });
+  log.saved.set(log.path, { kept: first?.position, seen: last?.position });
   log.write(1);
   log.rotateByRename();
   log.write(1);
@@ -326,33 +326,7 @@ test("after a restart the lines between the acknowledged and the seen mark come 
   );
 });
 
-test("a rewound log gives the lines since then as seen, over a rotation, and new ones as new", async (t) => {
-  const log = new FollowedLog(t);
-  log.start();
-  log.write(1);
-  await log.read();
-  const since = log.received[0]?.position ?? [];
-  log.write(2);
-  await log.read();
-  log.rotateByRename();
-  log.write(1);
-  await log.read();
-  log.received.length = 0;
-  log.tail?.rewind(log.path, since);
-  log.write(1);
-  await log.read();
-  assert.deepEqual(log.lines(), log.written.slice(1));
-  assert.deepEqual(
-    log.received.map(({ text, seen }) => [text.split("\n").length - 1, seen]),
-    [
-      [2, true],
-      [1, true],
-      [1, false],
-    ],
-  );
-});
-
-test("each chunk's `previous` is where a rewind finds that chunk again", async (t) => {
+test("each chunk's `previous` is where a restart finds that chunk again", async (t) => {
   const log = new FollowedLog(t);
   log.start();
   for (let round = 0; round < 3; round += 1) {
@@ -361,15 +335,15 @@ test("each chunk's `previous` is where a rewind finds that chunk again", async (
   }
   const [, second] = log.received;
   log.received.length = 0;
-  log.tail?.rewind(log.path, second?.previous ?? []);
-  await log.read();
+  log.saved.set(log.path, { kept: second?.previous, seen: undefined });
+  await log.live();
   assert.deepEqual(log.lines(), log.written.slice(1));
 });
 
 test("a saved position that is none counts as nothing saved", async (t) => {
   const log = new FollowedLog(t);
   log.write(1);
-  log.saved.set(log.path, { acknowledged: { offset: -1 }, seen: "x" });
+  log.saved.set(log.path, { kept: { offset: -1 }, seen: "x" });
   await log.live();
   log.assertAllOnce();
 });

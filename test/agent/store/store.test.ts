@@ -92,7 +92,7 @@ test("positions come back as they were saved, each mark by itself", (t) => {
   const { open } = stateDir(t);
   const store = open();
   store.positions.saveSeen(new Map([["/var/log/a", [{ offset: 5 }]]]), 1);
-  store.positions.saveAcknowledged(
+  store.positions.saveKept(
     new Map<string, unknown>([
       ["/var/log/a", [{ offset: 3 }]],
       ["journal", "cursor"],
@@ -103,8 +103,8 @@ test("positions come back as they were saved, each mark by itself", (t) => {
   assert.deepEqual(
     open().positions.load(),
     new Map<string, unknown>([
-      ["/var/log/a", { acknowledged: [{ offset: 3 }], seen: [{ offset: 5 }] }],
-      ["journal", { acknowledged: "cursor", seen: undefined }],
+      ["/var/log/a", { kept: [{ offset: 3 }], seen: [{ offset: 5 }] }],
+      ["journal", { kept: "cursor", seen: undefined }],
     ]),
   );
 });
@@ -112,38 +112,86 @@ test("positions come back as they were saved, each mark by itself", (t) => {
 test("a batch survives a restart unchanged and blocks the next until it is acknowledged", (t) => {
   const { open } = stateDir(t);
   const first = open();
-  const batch = {
-    sequence: 1,
-    payload: new Uint8Array([1, 2, 3]),
-    positions: new Map([["/var/log/a", { offset: 9 }]]),
-  };
+  const batch = { sequence: 1, payload: new Uint8Array([1, 2, 3]) };
+  const positions = new Map([["/var/log/a", { offset: 9 }]]);
   const epoch = first.outbox.epoch();
   assert.equal(first.outbox.nextSequence(), 1);
-  first.outbox.begin(batch);
-  assert.throws(() => first.outbox.begin({ ...batch, sequence: 2 }), /before the last one was acknowledged/);
+  first.outbox.begin(batch, positions, 5);
+  const second = { ...batch, sequence: 2 };
+  assert.throws(() => first.outbox.begin(second, positions, 5), /before the last one was acknowledged/);
   first[Symbol.dispose]();
 
-  const { outbox, positions } = open();
+  const { outbox, positions: saved } = open();
   assert.equal(outbox.epoch(), epoch);
   assert.deepEqual(outbox.inFlight(), batch);
-  assert.equal(outbox.acknowledge(2, 5), false);
-  assert.deepEqual(positions.load(), new Map());
-  assert.equal(outbox.acknowledge(1, 5), true);
-  assert.equal(outbox.acknowledge(1, 5), false);
-  assert.deepEqual(positions.load().get("/var/log/a"), { acknowledged: { offset: 9 }, seen: undefined });
+  assert.deepEqual(saved.load().get("/var/log/a"), { kept: { offset: 9 }, seen: undefined });
+  assert.equal(outbox.acknowledge(2), false);
+  assert.equal(outbox.acknowledge(1), true);
+  assert.equal(outbox.acknowledge(1), false);
   assert.equal(outbox.inFlight(), undefined);
-  assert.throws(() => outbox.begin(batch), /out of sequence/);
-  outbox.begin({ ...batch, sequence: 2 });
+  assert.throws(() => outbox.begin(batch, positions, 5), /out of sequence/);
+  outbox.begin(second, positions, 5);
 });
 
-test("a renewed epoch is another one, begins at sequence 1 and has nothing in flight", (t) => {
+test("a renewed epoch is another one, and what was in flight is its first batch", (t) => {
   const { open } = stateDir(t);
   const { outbox } = open();
   const before = outbox.epoch();
-  outbox.begin({ sequence: 1, payload: new Uint8Array([1]), positions: new Map() });
-  const renewed = outbox.renewEpoch();
+  for (const sequence of [1, 2]) {
+    outbox.begin({ sequence, payload: new Uint8Array([sequence]) }, new Map(), 5);
+    if (sequence === 1) outbox.acknowledge(1);
+  }
+  outbox.renew((epoch) => new TextEncoder().encode(epoch));
+  const renewed = outbox.epoch();
   assert.notEqual(renewed, before);
-  assert.equal(outbox.epoch(), renewed);
-  assert.equal(outbox.nextSequence(), 1);
-  assert.equal(outbox.inFlight(), undefined);
+  assert.deepEqual(outbox.inFlight(), { sequence: 1, payload: new Uint8Array(Buffer.from(renewed)) });
+  assert.equal(outbox.nextSequence(), 2);
+});
+
+test("spooled batches survive a restart in their order, and leave the spool with the batch they become", (t) => {
+  const { open } = stateDir(t);
+  const first = open();
+  const content = (byte: number) => new Uint8Array(10).fill(byte);
+  const spool = (byte: number, id?: number) =>
+    first.outbox.spool({ id, rows: byte, content: content(byte) }, new Map([["/var/log/a", byte]]), 5).id;
+  const oldest = spool(1);
+  const second = spool(2);
+  spool(3);
+  assert.equal(spool(4, second), second);
+  assert.deepEqual(first.outbox.spoolState(), { rows: 8, bytes: 30 });
+  first[Symbol.dispose]();
+
+  const { outbox, positions } = open();
+  assert.equal(positions.load().get("/var/log/a")?.kept, 4);
+  assert.deepEqual(outbox.spoolState(), { rows: 8, bytes: 30 });
+  assert.deepEqual(outbox.oldestSpooled(), { id: oldest, content: content(1) });
+  outbox.begin({ sequence: 1, payload: content(1) }, new Map(), 5, oldest);
+  assert.deepEqual(outbox.oldestSpooled(), { id: second, content: content(4) });
+  assert.throws(() => outbox.begin({ sequence: 2, payload: content(4) }, new Map(), 5, second));
+  assert.deepEqual(outbox.oldestSpooled()?.id, second);
+  assert.deepEqual(outbox.spoolState(), { rows: 7, bytes: 20 });
+});
+
+test("batches that waited for more than a week are dropped, and the rows in them are told", (t) => {
+  const { open } = stateDir(t);
+  const { outbox } = open();
+  const week = 7 * 86_400_000;
+  const spool = (rows: number, nowMs: number) =>
+    outbox.spool({ id: undefined, rows, content: new Uint8Array(9) }, new Map(), nowMs).droppedRows;
+  assert.deepEqual([spool(3, 1), spool(4, 2), spool(5, week + 1), spool(6, week + 3)], [0, 0, 0, 7]);
+});
+
+test("an agent of before the spool kept positions beside its batch; they are taken over", (t) => {
+  const { dir, open } = stateDir(t);
+  open()[Symbol.dispose]();
+  const database = new DatabaseSync(join(dir, "agent.db"));
+  database.exec("DROP TABLE spool; UPDATE agent SET next_sequence = 8");
+  database.prepare("INSERT INTO in_flight VALUES (7, ?, ?)").run(new Uint8Array([1]), JSON.stringify([["log", 70]]));
+  database.close();
+  const first = open();
+  assert.equal(first.positions.load().get("log")?.kept, 70);
+  first.outbox.spool({ id: undefined, rows: 1, content: new Uint8Array(9) }, new Map([["log", 71]]), 5);
+  first[Symbol.dispose]();
+  const { positions, outbox } = open();
+  assert.deepEqual([positions.load().get("log")?.kept, outbox.inFlight()?.sequence], [71, 7]);
 });
