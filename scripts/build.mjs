@@ -75,6 +75,17 @@ const builtins = {
   },
 };
 
+/** The agent signs with Node's own Ed25519; what the NATS client would sign with is never called. */
+const leftOut = {
+  name: "left-out",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^@nats-io\/nkeys$/ }, ({ path, importer }) =>
+      importer.includes("/nats-core/") ? { path, namespace: "left-out" } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: "left-out" }, () => ({ contents: "module.exports = {};" }));
+  },
+};
+
 const { values, positionals } = parseArgs({
   options: { out: { type: "string", default: at("dist") } },
   allowPositionals: true,
@@ -92,7 +103,7 @@ async function buildAgent() {
     outdir: out("agent"),
     // Each command loads its own part only: what reads configurations is no burden to an agent that runs for months.
     splitting: true,
-    plugins: [builtins],
+    plugins: [builtins, leftOut],
     // Nothing is left to `require`.
     banner: {},
     // One module of the NATS client asks for random digits there and has its own; the first look at it loads WebCrypto.

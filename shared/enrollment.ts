@@ -1,5 +1,5 @@
-import * as z from "zod/mini";
 import { Fleet2banError, messageOf } from "./errors.ts";
+import * as z from "./shape.ts";
 import { tokenPattern } from "./subjects.ts";
 
 const urls = z.exactOptional(z.array(z.string().check(z.minLength(1), z.maxLength(512))).check(z.maxLength(16)));

@@ -1,5 +1,5 @@
-import * as z from "zod/mini";
 import { Fleet2banError } from "./errors.ts";
+import * as z from "./shape.ts";
 
 /** Rows of one batch. More would pass the agent's 64 KiB payload limit with IPv6 addresses and sample lines absent. */
 export const batchRowsMax = 500;
@@ -130,7 +130,7 @@ export function decodeFailureBatch(payload: Uint8Array | string): FailureBatch {
   }
   const envelope = LooseBatch.safeParse(value);
   if (!envelope.success) {
-    throw new Fleet2banError("invalid", `failure batch: ${z.prettifyError(envelope.error)}`);
+    throw new Fleet2banError("invalid", `failure batch: ${envelope.error.message}`);
   }
   const { e: epoch, s: sequence, t, j: jails, f, b = [] } = envelope.data;
   const failures: Failure[] = [];

@@ -1,4 +1,4 @@
-import * as z from "zod/mini";
+import * as z from "./shape.ts";
 
 /** What a host's firewall counts apart, with the words people read. Networks and single addresses, IPv4 and IPv6. */
 export const firewallLists = {

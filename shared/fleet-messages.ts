@@ -1,8 +1,8 @@
-import * as z from "zod/mini";
 import { Fleet2banError } from "./errors.ts";
 import { BlockedCounts } from "./firewall-lists.ts";
 import { NextOrderKey } from "./next-order-key.ts";
 import { ScopeWire } from "./order.ts";
+import * as z from "./shape.ts";
 import { tokenPattern } from "./subjects.ts";
 
 /** An agent obeys three scopes: the fleet's, its tenant's, its own. */
@@ -100,11 +100,7 @@ export type JwtRenewal = Readonly<z.infer<typeof JwtRenewal>>;
  * @param place  named in the error, for example `status of web-1`
  * @throws Fleet2banError `invalid` when it is not JSON of this shape
  */
-export function decodeMessage<Shape extends z.ZodMiniType>(
-  shape: Shape,
-  payload: Uint8Array,
-  place: string,
-): z.output<Shape> {
+export function decodeMessage<Message>(shape: z.Shape<Message>, payload: Uint8Array, place: string): Message {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
@@ -112,7 +108,7 @@ export function decodeMessage<Shape extends z.ZodMiniType>(
     throw new Fleet2banError("invalid", `${place}: not JSON in UTF-8`, { cause });
   }
   const read = shape.safeParse(value);
-  if (!read.success) throw new Fleet2banError("invalid", `${place}: ${z.prettifyError(read.error)}`);
+  if (!read.success) throw new Fleet2banError("invalid", `${place}: ${read.error.message}`);
   return read.data;
 }
 

@@ -1,5 +1,5 @@
 import { type KeyObject, sign, verify } from "node:crypto";
-import * as z from "zod/mini";
+import * as z from "./shape.ts";
 
 /**
  * The order key that is to follow the one in use, announced ahead: how it is changed without going to every host. Signed

@@ -1,9 +1,9 @@
 import { createHash, type KeyObject, sign, verify } from "node:crypto";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import * as z from "zod/mini";
 import { isNet } from "./address.ts";
 import { Fleet2banError } from "./errors.ts";
 import { type BanOrder, levelMax, type Order, OrderWire, type Scope, ScopeWire } from "./order.ts";
+import * as z from "./shape.ts";
 
 /** Orders of one frame; a longer stretch of the log is sent as several, a longer snapshot as chunks. */
 export const frameOrdersMax = 4000;
@@ -92,7 +92,7 @@ const BodyWire = z.object({
 
 /** One byte of encoding, 64 of Ed25519 signature over encoding and body, the body. */
 export function encodeOrderFrame(frame: OrderFrame, signingKey: KeyObject): Buffer {
-  const wire: z.input<typeof BodyWire> = {
+  const wire: z.infer<typeof BodyWire> = {
     v: 1,
     k: frame.kind,
     s: frame.scope,
@@ -134,7 +134,7 @@ export function decodeOrderFrame(payload: Uint8Array, verifyingKey: KeyObject): 
     throw new Fleet2banError("invalid", "order frame: not readable; is the coordinator much newer?", { cause });
   }
   const read = BodyWire.safeParse(value);
-  if (!read.success) throw new Fleet2banError("invalid", `order frame: ${z.prettifyError(read.error)}`);
+  if (!read.success) throw new Fleet2banError("invalid", `order frame: ${read.error.message}`);
   const wire = read.data;
   const orders = fromRows(wire.o);
   if (wire.k === "delta" && orders.length !== wire.t - wire.f) {
@@ -204,7 +204,7 @@ function fromRows(rows: readonly AnyRow[]): (Order | UnusableOrder)[] {
     const known = row.safeParse(each);
     const read = known.success ? OrderWire.safeParse(wireOf(known.data, lastId, untilMs)) : undefined;
     if (read?.success === true) return read.data;
-    const why = read === undefined ? `an order of the kind ${each[0].slice(0, 16)}` : z.prettifyError(read.error);
+    const why = read === undefined ? `an order of the kind ${each[0].slice(0, 16)}` : read.error.message;
     const net = typeof each[2] === "string" ? each[2].slice(0, netLengthMax) : "";
     return { kind: "unusable", id: Math.max(0, lastId), net, why: `cannot be read: ${why}`.slice(0, reasonLengthMax) };
   });

@@ -1,6 +1,6 @@
-import * as z from "zod/mini";
 import { isNet } from "./address.ts";
 import { dayMs } from "./durations.ts";
+import * as z from "./shape.ts";
 import { tokenPattern } from "./subjects.ts";
 
 /**
@@ -72,15 +72,7 @@ export const OrderWire = z.discriminatedUnion("kind", [
 ]);
 
 /** A scope on the wire, read. */
-export const ScopeWire = z.pipe(
-  z.string().check(z.maxLength(64)),
-  z.transform((text: string, context): Scope => {
-    const read = parseScope(text);
-    if (read !== undefined) return read;
-    context.issues.push({ code: "custom", message: "not a scope", input: text });
-    return z.NEVER;
-  }),
-);
+export const ScopeWire = z.converted(z.string().check(z.maxLength(64)), parseScope, "a scope");
 
 /** Reads `fleet`, `tenant:a` or `host:h1` (also `host:a/h1`, as the API writes it); undefined for anything else. */
 export function parseScope(text: string): Scope | undefined {

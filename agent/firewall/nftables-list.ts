@@ -1,6 +1,6 @@
-import * as z from "zod/mini";
 import { addressBits } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
+import * as z from "../../shared/shape.ts";
 import type { ListedElement } from "./firewall.ts";
 import { parseSetName, tableName } from "./nftables-script.ts";
 import { firstLine, type RunCommand } from "./run-command.ts";
@@ -8,9 +8,7 @@ import { firstLine, type RunCommand } from "./run-command.ts";
 const Value = z.union([z.string(), z.object({ concat: z.tuple([z.string(), z.string(), z.number()]) })]);
 const Member = z.union([z.object({ elem: z.object({ val: Value, expires: z.optional(z.number()) }) }), Value]);
 const Listing = z.object({
-  nftables: z.array(
-    z.looseObject({ set: z.optional(z.object({ name: z.string(), elem: z._default(z.array(Member), []) })) }),
-  ),
+  nftables: z.array(z.object({ set: z.optional(z.object({ name: z.string(), elem: z.optional(z.array(Member)) })) })),
 });
 
 /** Every ban the kernel holds. Costs a CPU second per 100 000: for audits and tests only. */
@@ -21,7 +19,7 @@ export async function listElements(run: RunCommand, nft: string): Promise<readon
   for (const { set } of Listing.parse(JSON.parse(result.stdout)).nftables) {
     const place = set === undefined ? undefined : parseSetName(set.name);
     if (set === undefined || place === undefined) continue;
-    for (const member of set.elem) {
+    for (const member of set.elem ?? []) {
       const entry = typeof member === "object" && "elem" in member ? member.elem : { val: member, expires: undefined };
       const [address, port] =
         typeof entry.val === "string" ? [entry.val, null] : [entry.val.concat[0], entry.val.concat[2]];

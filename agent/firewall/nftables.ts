@@ -1,5 +1,5 @@
-import * as z from "zod/mini";
 import { Fleet2banError } from "../../shared/errors.ts";
+import * as z from "../../shared/shape.ts";
 import type {
   ApplyResult,
   Counter,

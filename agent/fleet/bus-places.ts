@@ -1,10 +1,24 @@
+import { sign } from "node:crypto";
 import { setDefaultCACertificates } from "node:tls";
-import { type ConnectionOptions, connect, type NatsConnection, wsconnect } from "@nats-io/transport-node";
+import {
+  type Authenticator,
+  type ConnectionOptions,
+  connect,
+  type NatsConnection,
+  wsconnect,
+} from "@nats-io/transport-node";
 import { lineOptions } from "../../shared/bus-line.ts";
 import type { AgentCredentials } from "../../shared/enrollment.ts";
+import { signingKeyOf } from "../../shared/nkey-seed.ts";
 
 /** Where the bus is and whom to believe that it is. */
 export type BusPlaces = Pick<AgentCredentials, "url" | "urls" | "ca">;
+
+/** @param jwt  asked before each connect, so that a renewed one is used */
+export function authenticatorFor(seed: string, jwt: () => string): Authenticator {
+  const key = signingKeyOf(seed);
+  return (nonce) => ({ jwt: jwt(), sig: sign(null, Buffer.from(nonce ?? ""), key).toString("base64") });
+}
 
 /**
  * Connects to one of the fleet's addresses. Those over WebSocket are only for networks that let nothing else out: they

@@ -1,13 +1,11 @@
-import { sign } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectionOptions, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { secondMs } from "../../shared/durations.ts";
 import type { AgentCredentials } from "../../shared/enrollment.ts";
 import { messageOf } from "../../shared/errors.ts";
-import { signingKeyOf } from "../../shared/nkey-seed.ts";
 import { partitionDefault, subjects, type UpVerb } from "../../shared/subjects.ts";
 import type { Logger } from "../logger.ts";
-import { connectTo } from "./bus-places.ts";
+import { authenticatorFor, connectTo } from "./bus-places.ts";
 
 export type FleetConnection = AsyncDisposable &
   Readonly<{
@@ -134,11 +132,9 @@ export function openConnection(
 
 function optionsFor(credentials: () => AgentCredentials, spreadMs: () => number): ConnectionOptions {
   const { host, seed } = credentials();
-  const key = signingKeyOf(seed);
-  const signed = (nonce: string) => sign(null, Buffer.from(nonce), key).toString("base64");
   return {
     name: host,
-    authenticator: (nonce) => ({ jwt: credentials().jwt, sig: signed(nonce ?? "") }),
+    authenticator: authenticatorFor(seed, () => credentials().jwt),
     inboxPrefix: `_INBOX.${host}`,
     maxReconnectAttempts: -1,
     // The default client gives up for ever after two refusals, which a restarting server may well give.

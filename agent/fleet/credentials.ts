@@ -12,10 +12,10 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import * as z from "zod/mini";
 import { secondMs } from "../../shared/durations.ts";
 import { type AgentCredentials, parseAgentCredentials } from "../../shared/enrollment.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
+import * as z from "../../shared/shape.ts";
 import { giveToOwner } from "../give-to-owner.ts";
 
 /**

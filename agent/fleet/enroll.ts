@@ -1,5 +1,5 @@
 import { createUser, type KeyPair } from "@nats-io/nkeys";
-import { jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { secondMs } from "../../shared/durations.ts";
 import {
   type AgentCredentials,
@@ -12,7 +12,7 @@ import {
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import { decodeMessage } from "../../shared/fleet-messages.ts";
 import { subjects } from "../../shared/subjects.ts";
-import { connectTo } from "./bus-places.ts";
+import { authenticatorFor, connectTo } from "./bus-places.ts";
 
 const connectTimeoutMs = 10 * secondMs;
 const answerTimeoutMs = 10 * secondMs;
@@ -51,7 +51,7 @@ function requestOf(token: EnrollmentToken, pair: KeyPair, hostHint: string, atMs
 
 async function connectWith(token: EnrollmentToken): Promise<NatsConnection> {
   const options = {
-    authenticator: jwtAuthenticator(token.jwt, new TextEncoder().encode(token.seed)),
+    authenticator: authenticatorFor(token.seed, () => token.jwt),
     reconnect: false,
     ignoreClusterUpdates: true,
     timeout: connectTimeoutMs,

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import * as z from "zod/mini";
+import * as z from "../../shared/shape.ts";
 import type { LogSource } from "./log-source.ts";
 
 /**

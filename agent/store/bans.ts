@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import * as z from "zod/mini";
+import * as z from "../../shared/shape.ts";
 import { inTransaction } from "./database.ts";
 
 /** A ban this host's own jail made. One jail bans an id once; another ban of it replaces the first. */
