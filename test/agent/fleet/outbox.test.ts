@@ -6,8 +6,15 @@ import { OutboxDisk, quietLog } from "../../support/fleet-memory.ts";
 import { until } from "../../support/nats.ts";
 
 function openOutbox(disk = new OutboxDisk()) {
-  const world = { connected: true, sent: [] as Uint8Array[], said: [] as unknown[] };
-  const store = disk.open();
+  const world = { connected: true, sent: [] as Uint8Array[], said: [] as unknown[], diskIsFull: false };
+  const opened = disk.open();
+  const store: typeof opened = {
+    ...opened,
+    spool(...given) {
+      if (world.diskIsFull) throw new Error("database or disk is full");
+      return opened.spool(...given);
+    },
+  };
   const outbox = new Outbox({
     store,
     send(payload) {
@@ -192,6 +199,23 @@ test("a batch that was damaged on the disk is left out, and those behind it are 
   each.outbox.add(parcel(2));
   assert.deepEqual(await drain(each), [1, 2]);
   assert.deepEqual(each.world.said, ["spool_damaged"]);
+});
+
+test("on a full disk the memory stays small: what is lost is counted, and what comes later is kept again", async () => {
+  using each = openOutbox();
+  each.world.connected = false;
+  each.outbox.add(parcel(1));
+  await until(() => each.outbox.state.inFlight, "the first is written down");
+  each.world.diskIsFull = true;
+  each.outbox.add(parcel(2, batchRowsMax));
+  each.outbox.add(parcel(3, batchRowsMax));
+  assert.deepEqual([each.outbox.state.lostRows, each.outbox.state.waitingRows], [batchRowsMax, batchRowsMax]);
+  assert.deepEqual(each.world.said, ["spool_unwritable", "failures_lost"]);
+  assert.match(each.outbox.problems.join(), /dropped 500 rows/);
+  each.world.diskIsFull = false;
+  each.outbox.add(parcel(4, batchRowsMax));
+  await until(() => each.disk.position("log") === 4, "the rest is written down");
+  assert.deepEqual([...new Set(await drain(each))], [1, 3, 4]);
 });
 
 test("a log that moves on without failures sends nothing: only its position is written down", async (t) => {
