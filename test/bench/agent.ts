@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,6 +12,7 @@ import { type LiveFleet, openLiveFleet } from "../support/live-fleet.ts";
 import { runProgram } from "../support/program.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { cpuSeconds, memoryMb } from "./cpu-seconds.ts";
+import { builtInDir, end, startInstalledAgent } from "./installed-agent.ts";
 
 const help: CommandHelp = {
   usage: "npm run bench:agent -- [options]",
@@ -27,11 +27,6 @@ const help: CommandHelp = {
     json: { help: "only the JSON line" },
   },
 };
-const unit = readFileSync(new URL("../../agent/packaging/fleet2ban-agent.service", import.meta.url), "utf8");
-const environment = Object.fromEntries(
-  [...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, name = "", value = ""]) => [name, value]),
-);
-const nodeFlags = /^ExecStart=\S+\/node (.*?) \S+\.mjs/m.exec(unit)?.[1]?.split(" ") ?? [];
 const jails = ["sshd", "postfix", "dovecot", "nginx-http-auth", "recidive"];
 /** Idle: nothing of note has changed for so long. */
 const settleMs = 5000;
@@ -69,7 +64,7 @@ async function measure(program: string, fleet: LiveFleet, sizes: Readonly<{ line
   if (enrolled.code !== 0) throw new Error(enrolled.stderr);
   const bare = await settled(spawn(process.execPath, ["-e", "setInterval(() => undefined, 1e6)"]));
   const before = performance.now();
-  let agent = startAgent(program, config);
+  let agent = startInstalledAgent(program, config);
   try {
     await agent.started();
     const startMs = Math.round(performance.now() - before);
@@ -98,7 +93,7 @@ async function measure(program: string, fleet: LiveFleet, sizes: Readonly<{ line
     }
     appendFileSync(log, attack(15).replaceAll(/from 192\.0\.2\.\d+/g, "from 198.51.100.99"));
     const since = performance.now();
-    agent = startAgent(program, config);
+    agent = startInstalledAgent(program, config);
     await agent.started();
     const isThrough = async () => (await status()).jails[0]?.banned.length === 201;
     await waitFor(isThrough, "the log to be caught up with", 60_000 + catchUpMb * 1000);
@@ -114,19 +109,6 @@ async function measure(program: string, fleet: LiveFleet, sizes: Readonly<{ line
   }
 }
 
-function startAgent(program: string, config: string) {
-  const child = spawn(process.execPath, [...nodeFlags, program, "run", "--config", config], {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, ...environment },
-  });
-  let output = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    output += text;
-  });
-  const started = () => waitFor(() => output.includes('"event":"started"'), `the agent to start: ${output}`, 60_000);
-  return { child, started };
-}
-
 function writeConfig(folder: string) {
   const log = join(folder, "service.log");
   writeFileSync(log, "");
@@ -136,8 +118,7 @@ function writeConfig(folder: string) {
   writeFileSync(join(folder, "jail.local"), overlay.join(""));
   const stateDir = join(folder, "state");
   const config = join(folder, "agent.yaml");
-  const builtIn = new URL("../../agent/settings/built-in", import.meta.url).pathname;
-  const yaml = { stateDir, credentials: join(folder, "credentials"), configDir: builtIn, overlayDir: folder };
+  const yaml = { stateDir, credentials: join(folder, "credentials"), configDir: builtInDir, overlayDir: folder };
   const rows = Object.entries({ ...yaml, firewall: "observe", logLevel: "info" });
   writeFileSync(config, rows.map(([name, value]) => `${name}: ${value}\n`).join(""));
   return { config, stateDir, log };
@@ -174,11 +155,4 @@ function memoryOf({ pid }: ChildProcess): Memory {
   // Megabytes of 10^6, from /proc's units of 1024.
   const mb = (field: string) => Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) * 0.1024) / 100;
   return { rssMb: mb("VmRSS"), anonMb: mb("RssAnon") };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  child.kill("SIGTERM");
-  await ended;
 }

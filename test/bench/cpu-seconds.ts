@@ -5,8 +5,14 @@ const ticksPerSecond = 100;
 
 /** CPU seconds a process has used, with those of its children that have ended; 0 when it is gone. */
 export function cpuSeconds(pid: number): number {
-  const fields = statOf(pid);
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
+  const { own, children } = cpuSecondsApart(pid);
+  return own + children;
+}
+
+/** The same, apart: its own, and its ended children's. */
+export function cpuSecondsApart(pid: number): Readonly<{ own: number; children: number }> {
+  const [user = 0, system = 0, childUser = 0, childSystem = 0] = statOf(pid).slice(11, 15).map(Number);
+  return { own: (user + system) / ticksPerSecond, children: (childUser + childSystem) / ticksPerSecond };
 }
 
 /** The same of a process and all its living descendants. */
