@@ -160,7 +160,7 @@ async function lead(
   const setEpoch = (epoch: number) => void Object.assign(orders, { epoch });
   const hostsParts = { side, store, writer, directory, conduct, publisher, known: hosts, setEpoch, events, now };
   const { enrollment, acts: hostActs } = openHostsSide(hostsParts, opened);
-  opened.use(startJobs({ writer, sql: store, now, log, replaced: failed }));
+  opened.use(startJobs({ writer, store, now, log, replaced: failed }));
   opened.use(startSharingOut({ store, writer, changed: side.bus.wakeOthers, log, failed }));
 
   const desk = openDesk({

@@ -6,6 +6,7 @@ import { hosts } from "./host-commands.ts";
 import { get, set } from "./jail-commands.ts";
 import { audit, exported, failures, held, incidents } from "./log-commands.ts";
 import { policy } from "./policy-commands.ts";
+import { erase, records } from "./record-commands.ts";
 import { explain, ruleCommand } from "./rule-commands.ts";
 import { token } from "./token-commands.ts";
 
@@ -35,4 +36,6 @@ export const commands: Readonly<Record<string, Command>> = {
   ping,
   version,
   export: exported,
+  records,
+  erase,
 };

@@ -23,10 +23,11 @@ export const status: Command = {
     const jails = [...new Set(stats.attacksPerMinute.map((each) => each.jail))].toSorted();
     const { bans, lifted, rate } = stats.falsePositives;
     const { latency } = stats;
+    const month = stats.attacksPerDay.reduce((sum, day) => sum + day.count, 0);
     const lines = [
       `hosts     ${now.hosts.connected}/${now.hosts.total} connected, ${now.hosts.lagging} lagging, ${now.hosts.notEnforcing} not enforcing`,
       `bans      ${now.bans.active} active${levels.length > 0 ? ` (${levels.join(", ")})` : ""}, ${stats.held} held, ${stats.approvals} to approve`,
-      `failures  ${now.failuresLastHour} in the last hour${jails.length > 0 ? ` (${jails.map(plain).join(", ")})` : ""}`,
+      `failures  ${now.failuresLastHour} in the last hour${jails.length > 0 ? ` (${jails.map(plain).join(", ")})` : ""}, ${month} in the 30 days before today`,
       `mistakes  ${lifted} of ${bans} bans of the week lifted within a day (${(rate * 100).toFixed(1)} %)`,
       ...(latency === null ? [] : [`latency   ${latency.p50Ms} ms (p50), ${latency.p99Ms} ms (p99) until enforced`]),
       ...now.degraded.map((sentence) => `!         ${plain(sentence)}`),

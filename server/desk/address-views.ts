@@ -26,6 +26,26 @@ export type Explanation = Readonly<{
     firstMs: number;
     lastMs: number;
   }>[];
+  /** What its hosts saw in the last days: of each whole one only how much, of today everything. */
+  seen: Readonly<{
+    days: number;
+    failures: number;
+    hosts: number;
+    perDay: readonly Readonly<{ dayMs: number; failures: number; hosts: number }>[];
+  }>;
   nextLevel: string;
   home: AddressHome & Readonly<{ sources: readonly HomeSource[] }>;
+}>;
+
+/** One record about a net: which kind, and its fields, times as ISO 8601. */
+export type KeptRecord = Readonly<{ kind: string; row: Readonly<Record<string, unknown>> }>;
+/** How many records of each kind were erased. */
+export type ErasedView = Readonly<{
+  net: string;
+  failures: number;
+  counts: number;
+  bans: number;
+  stopped: number;
+  localBans: number;
+  approvals: number;
 }>;

@@ -115,6 +115,8 @@ export type EnrollmentTokenView = Readonly<{
 export type StatsView = Readonly<{
   /** Of the last hour, oldest first; minutes without failures are left out. */
   attacksPerMinute: readonly Readonly<{ atMs: number; jail: string; count: number }>[];
+  /** Of the last 30 days before today (UTC), oldest first; days without failures are left out. */
+  attacksPerDay: readonly Readonly<{ atMs: number; jail: string; count: number }>[];
   bansByLevel: Readonly<Record<string, number>>;
   /** Of the bans of the last 7 days: how many people lifted within a day. */
   falsePositives: Readonly<{ bans: number; lifted: number; rate: number }>;

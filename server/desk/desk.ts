@@ -1,6 +1,6 @@
 import type { BlockedCounts } from "../../shared/firewall-lists.ts";
 import type { Trust } from "../domain/judge.ts";
-import type { Explanation } from "./address-views.ts";
+import type { ErasedView, Explanation, KeptRecord } from "./address-views.ts";
 import type {
   ApprovalQuery,
   ApprovalView,
@@ -68,6 +68,10 @@ export type Desk = Readonly<{
   recentFailures(asker: Principal, limit: number): Promise<readonly FailureView[]>;
   incidents(asker: Principal, query: PageQuery): Promise<Page<IncidentView>>;
   explain(asker: Principal, address: string): Promise<Explanation>;
+  /** A copy of all that is kept about a net and what lies inside it. For the fleet's own people. */
+  records(asker: Principal, net: string): Promise<AsyncIterable<KeptRecord>>;
+  /** Lifts its bans everywhere and forgets what is kept about it; a dry run counts. For the fleet's own people. */
+  eraseRecords(asker: Principal, net: string, options?: WriteOptions): Promise<ErasedView>;
 
   rules(asker: Principal, kind: RuleKind, page: PageQuery): Promise<Page<RuleView>>;
   addRule(asker: Principal, kind: RuleKind, request: RuleRequest, options?: WriteOptions): Promise<Outcome<RuleView>>;

@@ -1,16 +1,20 @@
 import { addressBits, formatAddress, formatNet, type Net, parseNet } from "../../shared/address.ts";
-import { formatDurationMs } from "../../shared/durations.ts";
+import { dayMs, formatDurationMs } from "../../shared/durations.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import type { Explanation as Judgement } from "../domain/judge.ts";
 import { noHomes } from "../geo/address-home.ts";
 import type { BanView as StoredBan } from "../store/bans.ts";
 import { explainNet, type StoredExplanation } from "../store/explain.ts";
+import { type Seen, seenSince } from "../store/failure-counts.ts";
 import { receiptOf } from "../store/hosts.ts";
 import { countedOf } from "../store/memory.ts";
 import type { Explanation } from "./address-views.ts";
 import type { Desk, Principal } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
 import { showBan } from "./show-ban.ts";
+
+/** As long as counts are kept. */
+const seenDays = 30;
 
 /** The answer to "why": everything about one address, as far as the asker may see it, in one call. */
 export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
@@ -27,17 +31,19 @@ export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
       const net = formatNet(parsed);
       const nowMs = parts.now();
       const stored = await explainNet(store, net, asker.tenant, nowMs);
+      const seen = await seenSince(store, parsed, asker.tenant, nowMs - seenDays * dayMs);
       const judgement = visibleTo(asker, await judgementOf(writer, parsed, nowMs));
       const bans = await Promise.all(stored.bans.map((ban) => show(asker, ban)));
       return {
         address: net,
         banned: bans.length > 0 || stored.localBans.length > 0,
-        summary: summaryOf({ net, stored, judgement, bans }, nowMs),
+        summary: `${summaryOf({ net, stored, judgement, bans }, nowMs)}${seenText(seen)}`,
         bans,
         localBans: stored.localBans,
         rules: stored.rules.map((rule) => showRule(asker, rule, net)),
         history: stored.history.map((ban) => showBan(directory, asker, ban)),
         evidence: stored.evidence,
+        seen: { days: seenDays, ...seen },
         nextLevel: nextOf(judgement),
         home: { ...homes.homeOf(net), sources: homes.sources() },
       };
@@ -108,6 +114,15 @@ function summaryOf({ net, stored, judgement, bans }: Findings, nowMs: number): s
   if (window !== undefined)
     return `${short} is not banned; it has ${window.reached} of ${window.needed} failures (${window.jail ?? "hosts"}).`;
   return `${short} is not banned, and nothing counts against it.`;
+}
+
+function seenText({ failures, hosts }: Seen): string {
+  if (failures === 0) return "";
+  const [lines, where] = [
+    failures === 1 ? "1 failure" : `${failures} failures`,
+    hosts === 1 ? "1 host" : `${hosts} hosts`,
+  ];
+  return ` Seen in the last ${seenDays} days: ${lines} on ${where}.`;
 }
 
 function nextOf(judgement: Judgement | null): string {

@@ -25,6 +25,8 @@ export const leastRoles: Readonly<Record<Verb, Role>> = {
     apiTokens: "admin",
     addApiToken: "admin",
     revokeApiToken: "admin",
+    records: "admin",
+    eraseRecords: "admin",
     audit: "admin",
     auditReach: "admin",
     verifyAudit: "admin",

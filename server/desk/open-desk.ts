@@ -11,6 +11,7 @@ import { hostDesk } from "./host-desk.ts";
 import { liftDesk } from "./lift-desk.ts";
 import { logDesk } from "./log-desk.ts";
 import { policyDesk } from "./policy-desk.ts";
+import { recordDesk } from "./record-desk.ts";
 import { ruleDesk } from "./rule-desk.ts";
 import { statsDesk } from "./stats-desk.ts";
 import { tokenDesk } from "./token-desk.ts";
@@ -27,6 +28,7 @@ export function openDesk(parts: DeskParts): Desk {
     ...approvalDesk(parts),
     ...ruleDesk(parts),
     ...explainDesk(parts),
+    ...recordDesk(parts),
     ...policyDesk(parts),
     ...tokenDesk(parts),
     startOnce: (asker, key, request) => startOnce(parts.store, asker.tokenId, key, request, parts.now()),

@@ -3,6 +3,7 @@ import { Fleet2banError } from "../../shared/errors.ts";
 import type { LiveEvent } from "../events.ts";
 import { countWaiting } from "../store/approvals.ts";
 import { countStanding, liftRate } from "../store/ban-lists.ts";
+import { attacksPerDay } from "../store/failure-counts.ts";
 import { attacksPerMinute } from "../store/failure-lists.ts";
 import { countFailures } from "../store/failures.ts";
 import { countHosts, sumBlocked } from "../store/hosts.ts";
@@ -19,6 +20,8 @@ const countsLifeMs = secondMs;
 /** A week of bans and an hour of failures are counted for these. */
 const statsLifeMs = 10 * secondMs;
 const falsePositiveMs = 7 * dayMs;
+/** As long as counts are kept. */
+const countedMs = 30 * dayMs;
 
 /** The fleet in figures. */
 export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "watch"> {
@@ -32,12 +35,13 @@ export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "wa
   });
   const history = remembered(statsLifeMs, now, async (tenant) => {
     // Side by side: the database has more than one core.
-    const [attacks, rate, blocked] = await Promise.all([
+    const [attacks, days, rate, blocked] = await Promise.all([
       attacksPerMinute(store, tenant, now() - hourMs),
+      attacksPerDay(store, tenant, now() - countedMs),
       liftRate(store, tenant, now() - falsePositiveMs),
       sumBlocked(store, tenant),
     ]);
-    return { attacks, rate, blocked };
+    return { attacks, days, rate, blocked };
   });
 
   return {
@@ -49,12 +53,13 @@ export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "wa
       return { version: parts.version, hosts, bans, failuresLastHour, degraded: parts.degraded() };
     },
     async stats({ tenant }) {
-      const [{ bans }, { attacks, rate, blocked }] = await Promise.all([counts(tenant), history(tenant)]);
+      const [{ bans }, { attacks, days, rate, blocked }] = await Promise.all([counts(tenant), history(tenant)]);
       // What is held, and how fast the fleet is, are the fleet's.
       const held = tenant === null ? await countHeld(store) : 0;
       const approvals = tenant === null ? await countWaiting(store, now()) : 0;
       return {
         attacksPerMinute: attacks,
+        attacksPerDay: days,
         bansByLevel: bans.byLevel,
         falsePositives: { ...rate, rate: rate.bans === 0 ? 0 : rate.lifted / rate.bans },
         latency: tenant === null ? (parts.events?.latency.summary() ?? null) : null,

@@ -19,6 +19,7 @@ import { logRoutes } from "./logs.ts";
 import { policyRoutes } from "./policy.ts";
 import { problem, problemOf } from "./problem.ts";
 import { limitRate, type RateLimit, rateLimitDefault } from "./rate-limit.ts";
+import { recordRoutes } from "./records.ts";
 import { refuseStrangeBodies } from "./request-body.ts";
 import { ruleRoutes } from "./rules.ts";
 import { statusRoutes } from "./status.ts";
@@ -43,6 +44,7 @@ export function apiRoutes(desk: Desk) {
     .route("/", ruleRoutes(desk, "allow"))
     .route("/", ruleRoutes(desk, "never"))
     .route("/", explainRoutes(desk))
+    .route("/", recordRoutes(desk))
     .route("/", policyRoutes(desk))
     .route("/", tenantRoutes(desk))
     .route("/", tokenRoutes(desk))

@@ -27,6 +27,18 @@ export const Explanation = z
     evidence: z.array(
       z.object({ tenant: z.string(), host: z.string(), jail: z.string(), failures: z.int(), first: Time, last: Time }),
     ),
+    seen: z
+      .object({
+        days: z.int(),
+        failures: z.int(),
+        hosts: z.int(),
+        perDay: z.array(z.object({ day: z.string(), failures: z.int(), hosts: z.int() })),
+      })
+      .openapi({
+        description:
+          "What hosts saw of it in so many days; `evidence` goes back as far as failures themselves are kept. Days without failures are left out. Of an IPv6 address: of its /64.",
+        example: { days: 30, failures: 120, hosts: 14, perDay: [{ day: "2026-11-22", failures: 120, hosts: 14 }] },
+      }),
     nextLevel: z.string(),
     home: z
       .object({

@@ -4,6 +4,7 @@ import { leastRoles } from "../desk/guard.ts";
 import { newApi } from "./api.ts";
 import { json, needs, problems } from "./routes.ts";
 import { Blocked, RoleName, Time, timeOf } from "./schemas.ts";
+import { dateOf } from "./views.ts";
 
 export const Status = z
   .object({
@@ -18,6 +19,7 @@ export const Status = z
 export const Stats = z
   .object({
     attacksPerMinute: z.array(z.object({ at: Time, jail: z.string(), count: z.int() })),
+    attacksPerDay: z.array(z.object({ day: z.string(), jail: z.string(), count: z.int() })),
     bansByLevel: z.record(z.string(), z.int()),
     falsePositives: z.object({ bans: z.int(), lifted: z.int(), rate: z.number() }),
     latency: z.object({ p50Ms: z.number(), p99Ms: z.number(), samples: z.int() }).nullable(),
@@ -49,9 +51,9 @@ const status = createRoute({
 const stats = createRoute({
   method: "get",
   path: "/stats",
-  summary: "Figures: attacks per minute, bans by level, false positives, latency",
+  summary: "Figures: attacks per minute and day, bans by level, false positives, latency",
   description:
-    "`falsePositives`: of the last 7 days' bans, how many people lifted within a day. `latency`: from a ban to hosts' word that they enforce it. `blocked`: what the hosts' firewalls have stopped since each one's agent started.",
+    "`attacksPerDay`: of the last 30 days before today, in UTC. `falsePositives`: of the last 7 days' bans, how many people lifted within a day. `latency`: from a ban to hosts' word that they enforce it. `blocked`: what the hosts' firewalls have stopped since each one's agent started.",
   ...needs(leastRoles.stats),
   responses: { 200: json(Stats, "Figures of this token's part of the fleet."), ...problems },
 });
@@ -70,10 +72,19 @@ export function statusRoutes(desk: Desk) {
       );
     })
     .openapi(stats, async (context) => {
-      const { attacksPerMinute, bansByLevel, blocked, ...rest } = await desk.stats(context.get("principal"));
+      const { attacksPerMinute, attacksPerDay, bansByLevel, blocked, ...rest } = await desk.stats(
+        context.get("principal"),
+      );
       const attacks = attacksPerMinute.map(({ atMs, ...each }) => ({ at: timeOf(atMs), ...each }));
+      const days = attacksPerDay.map(({ atMs, ...each }) => ({ day: dateOf(atMs), ...each }));
       return context.json(
-        { ...rest, attacksPerMinute: attacks, bansByLevel: { ...bansByLevel }, blocked: [...blocked] },
+        {
+          ...rest,
+          attacksPerMinute: attacks,
+          attacksPerDay: days,
+          bansByLevel: { ...bansByLevel },
+          blocked: [...blocked],
+        },
         200,
       );
     });

@@ -56,10 +56,19 @@ export function showExplanation(explanation: Explanation) {
       first: timeOf(firstMs),
       last: timeOf(lastMs),
     })),
+    seen: {
+      ...explanation.seen,
+      perDay: explanation.seen.perDay.map(({ dayMs, ...seen }) => ({ day: dateOf(dayMs), ...seen })),
+    },
     nextLevel: explanation.nextLevel,
     home: {
       ...explanation.home,
       sources: explanation.home.sources.map((source) => ({ ...source, credits: [...source.credits] })),
     },
   };
+}
+
+/** A day of UTC: `2026-11-22`. */
+export function dateOf(dayMs: number): string {
+  return timeOf(dayMs).slice(0, 10);
 }

@@ -123,7 +123,9 @@ export async function writeTurn(
   checkBrake(judge, decisions, nowMs);
   const orders = await writeDecisions(sql, numbered, context);
   const position = informed.position + 1;
-  const deed = { atMs: nowMs, facts, decisions, orders, renew: isRenewed };
+  // Who must read the tables anew needs nothing else, and what was erased from them must not go on living here.
+  const told = isRenewed ? { facts: [], decisions: [], orders: [] } : { facts, decisions, orders };
+  const deed = { atMs: nowMs, ...told, renew: isRenewed };
   await insertDeed(sql, { position, coordinator, deed });
   return { position, decisions, orders };
 }

@@ -4,7 +4,8 @@ import { pruneApprovals } from "../store/approvals.ts";
 import { pruneAudit } from "../store/audit.ts";
 import { pruneBans, pruneStopped } from "../store/bans.ts";
 import { pruneCursors } from "../store/cursors.ts";
-import { dropFailureDays } from "../store/failures.ts";
+import { dropDays } from "../store/day-tables.ts";
+import { pruneFailureCounts } from "../store/failure-counts.ts";
 import { pruneLocalBans } from "../store/local-bans.ts";
 import { pruneOrders } from "../store/orders.ts";
 import { currentPolicy } from "../store/policies.ts";
@@ -18,6 +19,8 @@ import { pruneEnrollmentTokens } from "../store/tokens.ts";
 export const retention = {
   /** Raw evidence, with its sample lines. */
   failuresMs: 7 * dayMs,
+  /** How often which subject was seen where, by day. */
+  countsMs: 30 * dayMs,
   /** Refused and decided bans, what a second admin was asked for, hosts' own ended bans. */
   incidentsMs: 30 * dayMs,
   /** The ladder's last rung looks back so far. */
@@ -29,18 +32,20 @@ export const retention = {
   cursorsMs: 30 * dayMs,
 } as const;
 
-export type Pruned = Readonly<Record<"failureDays" | "stopped" | "localBans" | "bans" | "audit" | "orders", number>>;
+export type Pruned = Readonly<
+  Record<"failureDays" | "countedDays" | "stopped" | "localBans" | "bans" | "audit" | "orders", number>
+>;
 
 /** Forgets what is older than its retention. May run at any time and as often as one likes. */
 export async function prune(sql: Sql, nowMs: number): Promise<Pruned> {
   const { policy } = await currentPolicy(sql);
   const needed = horizonsOf(policy);
-  const failures = await dropFailureDays(sql, nowMs - Math.max(retention.failuresMs, needed.failuresMs));
   await pruneCursors(sql, nowMs - retention.cursorsMs);
   await pruneEnrollmentTokens(sql, nowMs - retention.incidentsMs);
   await pruneApprovals(sql, nowMs - retention.incidentsMs);
   return {
-    failureDays: failures.length,
+    failureDays: await dropDays(sql, "failures", nowMs - Math.max(retention.failuresMs, needed.failuresMs)),
+    countedDays: await pruneFailureCounts(sql, nowMs - retention.countsMs),
     stopped: await pruneStopped(sql, nowMs - Math.max(retention.incidentsMs, needed.failuresMs)),
     localBans: await pruneLocalBans(sql, nowMs - retention.incidentsMs),
     bans: await pruneBans(sql, nowMs - Math.max(retention.bansMs, needed.bansMs)),

@@ -4,13 +4,14 @@ import type { Commit, JudgeWriter } from "../ingest/judge-writer.ts";
 import { tick } from "../ingest/tick.ts";
 import type { Logger } from "../logger.ts";
 import { pruneDeeds } from "../store/deeds.ts";
+import { countFailureDays } from "../store/failure-counts.ts";
+import type { Store } from "../store/open-store.ts";
 import { ReplacedError } from "../store/replaced-error.ts";
-import type { Sql } from "../store/sql.ts";
-import { prune } from "./prune.ts";
+import { prune, retention } from "./prune.ts";
 
 export type JobsOptions = Readonly<{
   writer: JudgeWriter;
-  sql: Sql;
+  store: Store;
   now: () => number;
   log: Logger;
   /** Another coordinator writes now; this one must end. */
@@ -28,15 +29,24 @@ const expire = (writer: JudgeWriter, told: (commit: Commit) => void = () => unde
 });
 
 /** Everything that happens by the clock, and when. A job that is still running when it is due again is left alone. */
-export function startJobs({ writer, sql, now, log, replaced }: JobsOptions): AsyncDisposable {
+export function startJobs({ writer, store, now, log, replaced }: JobsOptions): AsyncDisposable {
   const jobs: readonly Job[] = [
     expire(writer),
-    { name: "forget-deeds", when: "30 */10 * * * *", run: (nowMs) => pruneDeeds(sql, nowMs - deedsKeptMs) },
+    { name: "forget-deeds", when: "30 */10 * * * *", run: (nowMs) => pruneDeeds(store, nowMs - deedsKeptMs) },
+    // Every hour, so that a night in which it fails is made good long before the failures are forgotten.
+    {
+      name: "count-failures",
+      when: "0 13 * * * *",
+      run: async (nowMs) => {
+        const days = await countFailureDays(store, nowMs, nowMs - retention.countsMs);
+        if (days > 0) log.info({ days }, "counted the failures of days that are over");
+      },
+    },
     // At night, and not on the full hour, when everybody's jobs run.
     {
       name: "prune",
       when: "0 17 3 * * *",
-      run: async (nowMs) => log.info({ ...(await prune(sql, nowMs)) }, "forgot what is older than its retention"),
+      run: async (nowMs) => log.info({ ...(await prune(store, nowMs)) }, "forgot what is older than its retention"),
     },
   ];
   return start(jobs, now, log, replaced);

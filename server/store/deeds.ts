@@ -46,6 +46,18 @@ export async function insertDeed(sql: Sql, { position, coordinator, deed }: Plac
   );
 }
 
+/**
+ * Forgets what all deeds were about. Whoever has not followed them reads the tables anew, as after a deed that renews.
+ * For who holds everything, so that nobody adds one meanwhile.
+ */
+export async function eraseDeeds(sql: Sql): Promise<void> {
+  await sql.rows("delete from deeds where position < (select max(position) from deeds)");
+  const nothing = { facts: [], decisions: [], orders: [], renew: true };
+  await sql.rows("update deeds set deed = json_build_object('atMs', at_ms)::jsonb || $1::jsonb", [
+    JSON.stringify(nothing),
+  ]);
+}
+
 /** Forgets deeds from before, but never the last one: whoever missed any of them reads the tables anew. */
 export async function pruneDeeds(sql: Sql, beforeMs: number): Promise<void> {
   await sql.rows("delete from deeds where at_ms < $1 and position < (select max(position) from deeds)", [beforeMs]);

@@ -2,6 +2,7 @@ import { dayMs } from "../../shared/durations.ts";
 import type { RememberedFailure, Weight } from "../domain/judge.ts";
 import { keyValues, withinKeys } from "./address-key.ts";
 import { copyFailures, copyHeader, copyTrailer, encodeFailures } from "./copy-failures.ts";
+import { dayOf, dayTable } from "./day-tables.ts";
 import { PackedFailures } from "./packed-failures.ts";
 import { only, type Sql } from "./sql.ts";
 
@@ -33,34 +34,20 @@ const daysLock = 7_312_004_223;
 export async function createFailureDays(sql: Sql, nowMs: number): Promise<void> {
   // Two coordinators at once would both find that it is missing.
   await sql.rows("select pg_advisory_xact_lock($1)", [daysLock]);
-  const today = Math.floor(nowMs / dayMs) * dayMs;
+  const today = dayOf(nowMs);
   for (const start of [today, today + dayMs]) {
     const bounds = `for values from (${start}) to (${start + dayMs})`;
     // Rows never change and go with their day: tidying up after inserts would only read them all again.
     const settings = "with (autovacuum_vacuum_insert_threshold = -1)";
-    await sql.rows(`create table if not exists ${partitionName(start)} partition of failures ${bounds} ${settings}`);
+    await sql.rows(
+      `create table if not exists ${dayTable("failures", start)} partition of failures ${bounds} ${settings}`,
+    );
   }
 }
 
 /** Until when `createFailureDays` has made room. */
 export function endOfDayAfter(nowMs: number): number {
-  return (Math.floor(nowMs / dayMs) + 2) * dayMs;
-}
-
-/** Forgets whole days that ended before `beforeMs`. @returns the names of the dropped tables */
-export async function dropFailureDays(sql: Sql, beforeMs: number): Promise<string[]> {
-  const rows = await sql.rows<{ name: string }>(
-    "select relid::text as name from pg_partition_tree('failures') where parentrelid is not null",
-  );
-  const last = partitionName(Math.floor(beforeMs / dayMs) * dayMs - dayMs);
-  // Names hold the date with the year first, so their order is that of the days.
-  const old = rows.map((row) => row.name).filter((name) => /^failures_\d{8}$/.test(name) && name <= last);
-  for (const name of old) await sql.rows(`drop table ${name}`);
-  return old;
-}
-
-function partitionName(startMs: number): string {
-  return `failures_${new Date(startMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
+  return dayOf(nowMs) + 2 * dayMs;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { contains, parseAddress, parseNet } from "../../shared/address.ts";
 import type { Sql } from "./sql.ts";
 
 /** A failure that was taken in by one coordinator and is judged by another. `atMs` as it counts. */
@@ -60,6 +61,24 @@ function decodePart(text: string): HandedFailure[] {
   return part.flatMap(([tenant, host, ...rows]) =>
     rows.map(([atMs, address, jail, count, sample = null]) => ({ atMs, tenant, host, jail, address, count, sample })),
   );
+}
+
+/** Forgets what is on its way about a net; the rest goes on. @returns how many failures */
+export async function eraseHanded(sql: Sql, net: string): Promise<number> {
+  const erased = parseNet(net);
+  const rows = await sql.rows<{ id: number; failures: string }>("select id, failures from handed_failures for update");
+  let count = 0;
+  for (const { id, failures } of rows) {
+    const all = decodePart(failures);
+    const kept = all.filter(({ address }) => {
+      const parsed = parseAddress(address);
+      return erased === undefined || parsed === undefined || !contains(erased, parsed);
+    });
+    if (kept.length === all.length) continue;
+    count += all.length - kept.length;
+    await sql.rows("update handed_failures set failures = $2 where id = $1", [id, encodePart(kept)]);
+  }
+  return count;
 }
 
 /** Gives up the oldest of them, which cannot be judged. @returns how many: one, or none */

@@ -54,3 +54,16 @@ export async function finishOnce(sql: Sql, tokenId: number, key: string, answer:
     answer.etag,
   ]);
 }
+
+/**
+ * Forgets answers that name a net or what lies inside it: a repeated write is told that it was done, without its answer.
+ */
+export async function eraseAnswers(sql: Sql, net: string): Promise<void> {
+  await sql.rows(
+    `update idempotency set body = null, etag = null, status = ${noContent}
+     where exists (select from jsonb_path_query(body::jsonb, 'strict $.** ? (exists (@.net))') as named (what)
+       where (what ->> 'net')::inet <<= $1::inet)`,
+    [net],
+  );
+}
+const noContent = 204;

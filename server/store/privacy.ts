@@ -1,6 +1,10 @@
 import { keyValues, withinKeys } from "./address-key.ts";
 import { lastBanId } from "./bans.ts";
-import type { Sql } from "./sql.ts";
+import { eraseDeeds } from "./deeds.ts";
+import { holdCounting } from "./failure-counts.ts";
+import { eraseHanded } from "./handed-failures.ts";
+import { eraseAnswers } from "./idempotency.ts";
+import { only, type Sql } from "./sql.ts";
 
 /** One kept record about a net: which table it is from and the row, times as ISO 8601. */
 export type KeptRecord = Readonly<{ kind: RecordKind; row: Readonly<Record<string, unknown>> }>;
@@ -17,6 +21,12 @@ const tables = {
     columns: "received_ms, at_ms, host(address) as address, count, tenant, host, jail, weight, sample",
     from: `failures where ${withinKeys(1)}`,
     order: "received_ms desc, at_ms desc, host",
+  },
+  /** By day, of its subject. */
+  count: {
+    columns: "day_ms, subject, tenant, host, jail, failures",
+    from: "failure_counts where subject <<= $1::inet",
+    order: "day_ms desc, tenant, host, jail",
   },
   ban: {
     columns:
@@ -50,6 +60,13 @@ const tables = {
     from: `orders where ("order" ->> 'net')::inet <<= $1::inet`,
     order: "at_ms desc, scope, revision",
   },
+  /** What coordinators told each other within the last hour. */
+  deed: {
+    columns: "at_ms, what",
+    from: `deeds, jsonb_path_query(deed::jsonb, 'strict $.** ? (exists (@.net))') as named (what)
+       where (what ->> 'net')::inet <<= $1::inet`,
+    order: "position desc",
+  },
   audit: {
     columns: "sequence, at_ms, actor, action, target, detail",
     from: "audit where target = any ($1::text[])",
@@ -72,33 +89,47 @@ export async function* exportAbout(sql: Sql, net: string): AsyncGenerator<KeptRe
   }
 }
 
-export type Erased = Readonly<Record<"failures" | "bans" | "stopped" | "localBans" | "approvals", number>>;
+export type Erased = Readonly<Record<"failures" | "counts" | "bans" | "stopped" | "localBans" | "approvals", number>>;
 
 /**
  * Removes what is kept about a net and what lies inside it. Two things stay for their own time: the order log, whose
  * revisions must have no gap and which agents may still have to read (7 days), and the audit log, which is append-only
- * (12 months). Allow and never entries are an operator's will and are removed by their own verb.
+ * (12 months). Allow and never entries are an operator's will and are removed by their own verb. Run it while nobody judges.
  */
 export async function eraseAbout(sql: Sql, net: string): Promise<Erased> {
+  await holdCounting(sql);
   // Ids are never given twice, also when the last ban is among the erased.
   await sql.rows(
     `insert into meta (key, value) values ('lastBanId', to_jsonb($1::bigint))
      on conflict (key) do update set value = excluded.value`,
     [await lastBanId(sql)],
   );
-  const erase = async (kind: RecordKind): Promise<number> => {
-    const [row] = await sql.rows<{ count: number }>(
-      `with gone as (delete from ${tables[kind].from} returning 1) select count(*) as count from gone`,
-      [...valuesOf(kind, net)],
-    );
-    return row?.count ?? 0;
-  };
+  await eraseDeeds(sql);
+  await eraseAnswers(sql, net);
+  const handed = await eraseHanded(sql, net);
+  const erased = await eachErasable(
+    sql,
+    net,
+    (from) => `with gone as (delete from ${from} returning 1) select count(*) as count from gone`,
+  );
+  return { ...erased, failures: erased.failures + handed };
+}
+
+/** How much an erasure would remove. */
+export async function countAbout(sql: Sql, net: string): Promise<Erased> {
+  return await eachErasable(sql, net, (from) => `select count(*) as count from ${from}`);
+}
+
+async function eachErasable(sql: Sql, net: string, counting: (from: string) => string): Promise<Erased> {
+  const count = async (kind: RecordKind): Promise<number> =>
+    only(await sql.rows<{ count: number }>(counting(tables[kind].from), [...valuesOf(kind, net)])).count;
   return {
-    failures: await erase("failure"),
-    bans: await erase("ban"),
-    stopped: await erase("stopped"),
-    localBans: await erase("localBan"),
-    approvals: await erase("approval"),
+    failures: await count("failure"),
+    counts: await count("count"),
+    bans: await count("ban"),
+    stopped: await count("stopped"),
+    localBans: await count("localBan"),
+    approvals: await count("approval"),
   };
 }
 

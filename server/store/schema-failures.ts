@@ -1,4 +1,4 @@
-import { bigint, index, inet, integer, pgTable, text } from "drizzle-orm/pg-core";
+import { bigint, cidr, index, inet, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import type { Weight } from "../domain/judge.ts";
 
 const ms = () => bigint({ mode: "number" });
@@ -25,4 +25,35 @@ export const failures = pgTable(
   },
   // Arrivals only ever grow: an index on them is written at its right end alone.
   (table) => [index().on(table.addressKey), index().on(table.receivedMs)],
+);
+
+/**
+ * What is kept of a day when its failures are forgotten: how many lines a host saw of a subject in a jail, without lines
+ * and times. Written once, when the day is over, and partitioned like `failures`.
+ */
+export const failureCounts = pgTable(
+  "failure_counts",
+  {
+    /** When the day of arrival began, in UTC. */
+    dayMs: ms().notNull(),
+    /** An IPv4 address or an IPv6 /64, whatever the policy bans. */
+    subject: cidr().notNull(),
+    tenant: text().notNull(),
+    host: text().notNull(),
+    jail: text().notNull(),
+    failures: ms().notNull(),
+  },
+  (table) => [index().on(table.subject)],
+);
+
+/** The same added up, by day, tenant and jail; nobody's address is in it. It also says which days are counted. */
+export const failureDays = pgTable(
+  "failure_days",
+  {
+    dayMs: ms().notNull(),
+    tenant: text().notNull(),
+    jail: text().notNull(),
+    failures: ms().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.dayMs, table.tenant, table.jail] })],
 );

@@ -4,6 +4,10 @@
 /** Several things that happen at once are one look at the page. */
 const lookAgainMs = 400;
 /** Failures are whole: 1, 2, 5, 10 … 500 000 apart. */
+const daySeconds = 86_400;
+/** Of an ISO time. */
+const clock = [11, 16];
+const date = [5, 10];
 const wholeSteps = [0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 
 function drawCharts(root) {
@@ -43,7 +47,8 @@ function newChart(place, names, data) {
       {
         ...axis,
         size: 26,
-        values: (_plot, splits) => splits.map((at) => new Date(at * 1000).toISOString().slice(11, 16)),
+        values: (_plot, splits, _axis, _space, stepSeconds) =>
+          splits.map((at) => new Date(at * 1000).toISOString().slice(...(stepSeconds < daySeconds ? clock : date))),
       },
       {
         ...axis,

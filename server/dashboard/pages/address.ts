@@ -194,14 +194,13 @@ function ladderPosition({ bans, history }: Explanation, nowMs: number): Html {
 function facts({ nowMs }: Visit, net: string, known: Explanation): Html {
   const parsed = parseNet(net);
   const around = parsed === undefined ? undefined : widen(parsed, parsed.family === 4 ? 24 : 56);
-  const failures = known.evidence.reduce((sum, row) => sum + row.failures, 0);
-  const hosts = new Set(known.evidence.map((row) => `${row.tenant}/${row.host}`)).size;
+  const { days, failures, hosts } = known.seen;
   const steps = known.nextLevel.split("; ");
   return html`<section class="card"><h2>Ladder</h2>
   <dl class="facts">
     <div><dt>Latest ban</dt><dd>${ladderPosition(known, nowMs)}</dd></div>
     <div><dt>The next one</dt><dd><ul class="steps">${steps.map((step) => html`<li>${step}</li>`)}</ul></dd></div>
-    <div><dt>On record</dt><dd>${count(failures)} failures on ${hosts} hosts, ${known.history.length} ended ${known.history.length === 1 ? "ban" : "bans"}</dd></div>
+    <div><dt>On record</dt><dd>${count(failures)} failures on ${hosts} hosts in ${days} days, ${known.history.length} ended ${known.history.length === 1 ? "ban" : "bans"}</dd></div>
     ${around === undefined || formatNet(around) === net ? nothing : html`<div><dt>Network</dt><dd>${netLink(formatNet(around))}</dd></div>`}
   </dl></section>`;
 }

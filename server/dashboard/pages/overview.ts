@@ -1,9 +1,10 @@
 import { html } from "hono/html";
+import { dayMs } from "../../../shared/durations.ts";
 import { Fleet2banError } from "../../../shared/errors.ts";
 import type { BanView, FailureView, FleetStatus, HostView, Principal } from "../../desk/desk.ts";
 import type { StatsView } from "../../desk/desk-views.ts";
 import { answers, attackAnswer, enforcedAnswer, mistakesAnswer } from "../parts/answers.ts";
-import { attacksChart } from "../parts/attacks-chart.ts";
+import { attacksChart, lastHour, lastMonth } from "../parts/attacks-chart.ts";
 import { banCells, banColumns, netLink } from "../parts/ban-cells.ts";
 import { type Figure, figures } from "../parts/figure.ts";
 import { type Html, nothing } from "../parts/html.ts";
@@ -26,6 +27,7 @@ function unknown(error: unknown): StatsView {
   const falsePositives = { bans: 0, lifted: 0, rate: 0 };
   return {
     attacksPerMinute: [],
+    attacksPerDay: [],
     bansByLevel: {},
     falsePositives,
     latency: null,
@@ -49,9 +51,10 @@ async function show(visit: Visit): Promise<Page> {
 ${status.degraded.map((sentence) => html`<p class="problem" role="alert">${sentence}</p>`)}
 ${headline(status, stats, visit)}
 <div class="columns">
-  <section class="card"><h2>Attacks per minute by jail, last hour (UTC)</h2>${attacksChart(stats.attacksPerMinute, visit.nowMs)}</section>
+  <section class="card"><h2>Attacks per minute by jail, last hour (UTC)</h2>${attacksChart(stats.attacksPerMinute, visit.nowMs, lastHour)}</section>
   <section class="card"><h2>Standing bans by level</h2>${levels(status.bans.byLevel)}</section>
 </div>
+<section class="card"><h2>Attacks per day by jail, last 30 days (UTC)</h2>${attacksChart(stats.attacksPerDay, visit.nowMs - dayMs, lastMonth)}</section>
 ${hostTrouble(troubled.items, status)}
 ${latestBans(visit, bans.items)}
 ${latestFailures(visit, failures)}`;

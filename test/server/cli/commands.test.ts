@@ -117,6 +117,27 @@ test("several addresses are asked about and lifted with one command, as fail2ban
   assert.equal(await says("banned"), "");
 });
 
+test("what is kept about an address is copied, and then erased", async () => {
+  await says("ban", "192.0.2.66", "--time", "1h", "--reason", "x");
+  const kinds = (await says("records", "192.0.2.66"))
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { kind: string }).kind);
+  assert.deepEqual(kinds, ["ban", "order", "audit"]);
+  const asked = ["erase", "192.0.2.66", "--reason", "a letter"];
+  assert.match(
+    await says(...asked, "--dry-run"),
+    /^would erase of 192\.0\.2\.66: 0 failures, 0 counts of days, 1 bans,/,
+  );
+  assert.equal((await run(...asked)).code, 64, "nobody is here to ask");
+  assert.match(await says(...asked, "--yes"), /^erased of 192\.0\.2\.66: 0 failures, 0 counts of days, 1 bans,/);
+  assert.equal(await says("banned", "192.0.2.66"), "");
+  const tooFine = await run("erase", "2001:db8::1", "--reason", "x", "--yes");
+  assert.match(tooFine.stderr, /IPv6 is counted by \/64; ask for 2001:db8::\/64/);
+  const tooWide = await run("erase", "198.51.0.0/16", "--reason", "x", "--yes");
+  assert.match(tooWide.stderr, /wider than \/24; erase its parts one by one/);
+});
+
 test("ping and version answer as fail2ban-client's do", async () => {
   assert.equal(await says("ping"), "pong: admin of fleet, admin of the whole fleet\n");
   assert.match(await says("version"), /^coordinator test, fleet2ban \d/);

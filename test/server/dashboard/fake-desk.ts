@@ -60,6 +60,7 @@ const answers: Partial<Desk> = {
   }),
   stats: async () => ({
     attacksPerMinute: [{ atMs: nowMs - 3 * minute, jail: hostile, count: 5 }],
+    attacksPerDay: [{ atMs: Math.floor(nowMs / 86_400_000) * 86_400_000 - 86_400_000, jail: hostile, count: 7 }],
     bansByLevel: { 0: 1, 1: 1 },
     falsePositives: { bans: 200, lifted: 3, rate: 0.015 },
     latency: { p50Ms: 41, p99Ms: 212, samples: 90 },
@@ -106,6 +107,7 @@ const answers: Partial<Desk> = {
     ],
     history: [{ ...aBan, id: 5, endedMs: nowMs, endReason: hostile }],
     evidence: [{ tenant: hostile, host: hostile, jail: hostile, failures: 3, firstMs: nowMs - minute, lastMs: nowMs }],
+    seen: { days: 30, failures: 12, hosts: 3, perDay: [{ dayMs: 0, failures: 12, hosts: 3 }] },
     nextLevel: hostile,
     home: {
       ...{ country: "DE", asn: 64_496, organisation: hostile },

@@ -12,6 +12,7 @@ const fleetOnly = [
   / \/bans\/lift/,
   / \/policy/,
   / \/never/,
+  / \/records/,
   /^GET \/audit\/verify$/,
 ];
 
@@ -19,6 +20,8 @@ const isFleetOnly = (name: string) => fleetOnly.some((pattern) => pattern.test(n
 
 /** The answer to a request that is in order but for what it asks for: there is no such thing, or it makes no sense. */
 const inOrder = (status: number) => (status >= 200 && status < 300) || [304, 400, 404, 409, 429].includes(status);
+
+const isAboutNet = (name: string) => name.startsWith("DELETE ") || name === "GET /records";
 
 /** Nothing is asked for that exists, so that no request changes what the next one finds. */
 function requestOf(api: ApiArena, name: string, who: Who): Promise<Response> {
@@ -29,7 +32,7 @@ function requestOf(api: ApiArena, name: string, who: Who): Promise<Response> {
     .replace("{version}", "0")
     .replace("{name}", who.split("@")[1] === "fleet" ? "acme" : (who.split("@")[1] ?? ""))
     .replace("{file}", "bans.txt");
-  const needed = template === "/explain" ? "?ip=192.0.2.1" : method === "DELETE" ? "?net=192.0.2.77&reason=x" : "";
+  const needed = template === "/explain" ? "?ip=192.0.2.1" : isAboutNet(name) ? "?net=192.0.2.77&reason=x" : "";
   const body = method === "POST" || method === "PUT" || method === "PATCH" ? { no: "such field" } : undefined;
   return api.call(method, `${path}${needed}`, { as: who, ...(body === undefined ? {} : { body }) });
 }
@@ -52,6 +55,8 @@ const more: Readonly<Record<Exclude<Role, "viewer">, readonly string[]>> = {
       "GET /tokens",
       "POST /tokens",
       "DELETE /tokens/{id}",
+      "GET /records",
+      "DELETE /records",
       "GET /audit",
       "GET /audit/verify",
       "GET /audit/{id}/reach",
@@ -119,6 +124,8 @@ test("what is the fleet's is refused to a tenant's admin also when the request m
     ["PATCH", "/tenants/acme", { trust: "full" }],
     ["POST", "/tenants/other/unban", { net: "192.0.2.1", reason: "x" }],
     ["GET", "/audit/verify"],
+    ["GET", "/records?net=192.0.2.1"],
+    ["DELETE", "/records?net=192.0.2.1&reason=x"],
     ["PATCH", "/hosts/web-1", { quarantined: false }],
     ["PATCH", "/hosts/web-1", { tenant: "other" }],
     ["GET", "/hosts?tenant=other"],

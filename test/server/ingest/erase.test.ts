@@ -57,7 +57,7 @@ test("what is erased is gone from tables and judgement, is lifted everywhere, an
   await using arena = await openArena();
   await twoOffenders(arena);
   const erased = await eraseNet(arena.writer, act, attacker);
-  assert.deepEqual(erased, { failures: 3, bans: 1, stopped: 0, localBans: 1, approvals: 1 });
+  assert.deepEqual(erased, { failures: 3, counts: 0, bans: 1, stopped: 0, localBans: 1, approvals: 1 });
   assert.deepEqual(kindsOf(await kept(arena, `${attacker}/32`)), { order: 3, audit: 1 });
   const neighbours = { failure: 3, ban: 1, approval: 1, localBan: 1, order: 1, audit: 1 };
   assert.deepEqual(kindsOf(await kept(arena, `${other}/32`)), neighbours);

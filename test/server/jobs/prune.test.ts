@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { banByHand, unbanById } from "../../../server/ingest/admin-acts.ts";
+import { banByHand, decideHeld, setPolicy, unbanById } from "../../../server/ingest/admin-acts.ts";
+import { askApproval } from "../../../server/ingest/approvals.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
 import { prune, retention } from "../../../server/jobs/prune.ts";
 import { appendAudit, verifyAudit } from "../../../server/store/audit.ts";
@@ -73,4 +74,34 @@ test("orders are forgotten, but each scope keeps its last, and the revision goes
   assert.equal((await prune(arena.store, startMs + retention.ordersMs + hourMs)).orders, 2);
   const ban = await banByHand(arena.writer, act, { net: "192.0.2.4", scope: "fleet", banTimeMs: null, ports: null });
   assert.equal(ban.startRevision, 4);
+});
+
+test("what was held or refused, what a second admin was asked and hosts' own bans are forgotten 30 days after they are over", async () => {
+  await using arena = await openArena();
+  const localBans = [{ atMs: startMs, net: attacker, jail: "sshd", untilMs: startMs + hourMs }];
+  await commitBatches(arena.writer, [batchOf("h1", 1, { localBans })]);
+  await setPolicy(arena.writer, act, "limits: { fleetBansPerMinute: 0 }");
+  await commitBatches(arena.writer, [batchOf("h1", 2, { failures: failuresOf(attacker, 3, startMs) })]);
+  const asked = {
+    kind: "ban",
+    net: attacker,
+    scope: "fleet",
+    spanMs: null,
+    ports: null,
+    why: "x",
+    reason: "x",
+  } as const;
+  await askApproval(arena.writer, act, { token: 1, name: "anna" }, asked);
+  const left = async () => [
+    await count(arena.store, "stopped_bans"),
+    await count(arena.store, "local_bans"),
+    await count(arena.store, "approvals"),
+  ];
+  await prune(arena.store, startMs + retention.incidentsMs);
+  assert.deepEqual(await left(), [1, 1, 1]);
+  await prune(arena.store, startMs + retention.incidentsMs + hourMs + 1);
+  assert.deepEqual(await left(), [1, 0, 1], "what is held waits for an admin, and a request a week for its answer");
+  await decideHeld(arena.writer, act, "drop", { net: attacker, scope: "fleet" });
+  await prune(arena.store, startMs + retention.incidentsMs + 7 * dayMs + 1);
+  assert.deepEqual(await left(), [0, 0, 0]);
 });

@@ -12,7 +12,7 @@ test("a ban whose time has come ends without anybody asking", async () => {
   await commitBatches(arena.writer, [batchOf("h1", 1, { failures: failuresOf(attacker, 3, startMs) })]);
   arena.nowMs = startMs + 61 * minuteMs;
   const log = pino({ level: "silent" });
-  await using _jobs = startJobs({ writer: arena.writer, sql: arena.store, now: () => arena.nowMs, log });
+  await using _jobs = startJobs({ writer: arena.writer, store: arena.store, now: () => arena.nowMs, log });
   const deadline = performance.now() + 30_000;
   while (toldOf(arena, "fleet").length < 2 && performance.now() < deadline) await sleep(20);
   assert.deepEqual(

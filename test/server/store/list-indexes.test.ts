@@ -3,11 +3,13 @@ import { test } from "node:test";
 import { listAudit } from "../../../server/store/audit.ts";
 import { countMatching, liftRate, listBans, standingTag } from "../../../server/store/ban-lists.ts";
 import { explainNet } from "../../../server/store/explain.ts";
+import { countFailureDays, seenSince } from "../../../server/store/failure-counts.ts";
 import { attacksPerMinute, listFailures } from "../../../server/store/failure-lists.ts";
 import { countFailures, createFailureDays, recentFailures } from "../../../server/store/failures.ts";
 import { listHostsBy } from "../../../server/store/hosts.ts";
 import { listHeld, listIncidents } from "../../../server/store/incidents.ts";
 import type { Sql } from "../../../server/store/sql.ts";
+import { dayMs } from "../../../shared/durations.ts";
 import { freshStore } from "../../support/database.ts";
 import { fillFleet } from "../../support/large-fleet.ts";
 
@@ -22,7 +24,9 @@ function explaining(sql: Sql, scans: string[]): Sql {
   const explain = async (text: string, values: readonly unknown[]): Promise<void> => {
     const plan = await sql.rows<{ "QUERY PLAN": string }>(`explain ${text}`, values);
     for (const { "QUERY PLAN": step } of plan) {
-      const scanned = /Seq Scan on (bans|failures_20261122|audit|hosts|stopped_bans)\b/.exec(step);
+      const scanned = /Seq Scan on (bans|failures_20261122|failure_counts_20261122|audit|hosts|stopped_bans)\b/.exec(
+        step,
+      );
       if (scanned !== null) scans.push(`${scanned[1]}: ${text.replaceAll(/\s+/g, " ").slice(-160)}`);
     }
   };
@@ -112,6 +116,10 @@ test("no list reads a table row by row, whatever it is filtered by", async () =>
     await listAudit(sql, 500, 101, filter);
   }
   await explainNet(sql, "192.0.2.1/32", null, nowMs);
+  const net = { family: 4, value: 0xc000_0201, prefix: 32 } as const;
+  await seenSince(sql, net, null, nowMs - dayMs);
+  await countFailureDays(store, nowMs + dayMs, 0);
+  await seenSince(sql, net, "t7", nowMs - dayMs);
   await standingTag(sql, null);
   for (const tenant of [null, "t7"]) await liftRate(sql, tenant, nowMs - 3_600_000);
   await countMatching(sql, { reason: "jail postfix", level: 0 });
