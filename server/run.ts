@@ -35,6 +35,7 @@ import { openStore, type Store } from "./store/open-store.ts";
 import { activeSet, orderEpoch, ordersSince, revisions } from "./store/orders.ts";
 import { announceLeader, findLeader, type Leader, openSeat } from "./store/seat.ts";
 import { insertEnrollmentToken } from "./store/tokens.ts";
+import { watchClock } from "./watch-clock.ts";
 
 export type Deps = Readonly<{
   now: () => number;
@@ -161,14 +162,16 @@ async function lead(
   const hostsParts = { side, store, writer, directory, conduct, publisher, known: hosts, setEpoch, events, now };
   const { enrollment, acts: hostActs } = openHostsSide(hostsParts, opened);
   opened.use(startJobs({ writer, store, now, log, replaced: failed }));
-  opened.use(startSharingOut({ store, writer, changed: side.bus.wakeOthers, log, failed }));
+  opened.use(startSharingOut({ store, writer, bus: side.bus, log, failed }));
+
+  const clock = opened.use(watchClock(store, now, log));
 
   const desk = openDesk({
     ...{ version, store, writer, directory, hostActs, now, events, homes },
     get orderEpoch() {
       return orders.epoch;
     },
-    degraded: () => [...side.problems(), ...conduct.problems()],
+    degraded: () => [...side.problems(), ...conduct.problems(), ...clock.problems()],
     busHealth: () => busHealth(side.bus),
     async enroll({ tenant, host, uses, durationMs }, createdBy) {
       const createdMs = now();

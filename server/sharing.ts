@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fleet2banError, messageOf } from "../shared/errors.ts";
-import { openBus } from "./bus/bus.ts";
+import { type Bus, openBus } from "./bus/bus.ts";
 import { openBusTls } from "./bus/bus-tls.ts";
 import { loadBusKeys } from "./bus/keys.ts";
 import type { ServerConfig } from "./config.ts";
@@ -18,14 +18,17 @@ import { admitting } from "./open-bus-side.ts";
 import type { Store } from "./store/open-store.ts";
 import { ReplacedError } from "./store/replaced-error.ts";
 import { openSeat } from "./store/seat.ts";
-import { newCoordinatorId, offerToShare, shareOut } from "./store/shares.ts";
+import { livingSharers, newCoordinatorId, offerToShare, shareOut } from "./store/shares.ts";
+import { clockProblem } from "./watch-clock.ts";
 
 /** How soon a coordinator that came or went changes what the others do. */
 const shareOutEveryMs = 500;
 const offerEveryMs = 1_000;
 /** Longer than a nats-server takes to start again: then others, who may still reach it, take our hosts. */
 const busAwayMs = 10_000;
-/** A bus that is away is asked again at this pace; meanwhile the leader does everything. */
+/** By then those whom the bus has left as well do not share any more: whoever still does could lead. */
+const leaderBusAwayMs = 20_000;
+/** What keeps a coordinator from sharing is looked at again at this pace; meanwhile the leader does everything. */
 const retryMs = 5_000;
 
 /** Whoever judges in this process now, for the metrics. */
@@ -97,7 +100,7 @@ async function openShare(parts: SharingParts, opened: AsyncDisposableStack): Pro
   const told = ({ orders }: Commit): void => {
     if (orders.length > 0) bus.wakeOthers();
   };
-  opened.use(startExpiring({ writer, now, log, told }));
+  opened.use(startExpiring({ writer, store, now, log, told }));
   const quarantine = async (host: string, why: string): Promise<void> => {
     const target = { host, owner: null, seen: () => true };
     directory.put(await changeHost(writer, { by: "fleet2ban", note: why }, target, { quarantined: true }));
@@ -109,12 +112,11 @@ async function openShare(parts: SharingParts, opened: AsyncDisposableStack): Pro
     openSeat({ url: databaseUrl, seat: { kind: "presence", number: sharer }, log, lost: () => undefined }),
   );
   if (!(await presence.tryTake())) throw new Error(`the lock of coordinator ${sharer} is taken`);
-  let awaySinceMs: number | undefined;
+  const awayMs = watchBus(bus);
   return async () => {
-    awaySinceMs = bus.connected() ? undefined : (awaySinceMs ?? now());
-    if (awaySinceMs !== undefined && now() - awaySinceMs >= busAwayMs) {
-      throw new Fleet2banError("unavailable", "the bus is away; the others do our share");
-    }
+    if (awayMs() >= busAwayMs) throw new Fleet2banError("unavailable", "the bus is away; the others do our share");
+    const problem = await clockProblem(store, now);
+    if (problem !== undefined) throw new Fleet2banError("unavailable", `${problem}; the others do our share`);
     await offerToShare(store, sharer, url, now());
   };
 }
@@ -124,18 +126,23 @@ export function startSharingOut(
   parts: Readonly<{
     store: Store;
     writer: JudgeWriter;
-    /** Something changed hands. */
-    changed: () => void;
+    bus: Pick<Bus, "connected" | "wakeOthers">;
     log: Logger;
     failed: (error: unknown) => void;
   }>,
 ): AsyncDisposable {
-  const { store, writer, changed, log, failed } = parts;
+  const { store, writer, bus, log, failed } = parts;
   const closing = new AbortController();
+  const awayMs = watchBus(bus);
   const watch = async (): Promise<void> => {
     while (await pause(shareOutEveryMs, closing.signal)) {
       try {
-        if (await store.transaction((sql) => shareOut(sql, writer.coordinator))) changed();
+        if (await store.transaction((sql) => shareOut(sql, writer.coordinator))) bus.wakeOthers();
+        if (awayMs() >= leaderBusAwayMs && (await livingSharers(store)).length > 0) {
+          const why = "the bus is away for this coordinator and not for others: one of those leads from now on";
+          failed(new Fleet2banError("unavailable", why));
+          return;
+        }
       } catch (error) {
         if (error instanceof ReplacedError) failed(error);
         log.debug({ problem: messageOf(error) }, "could not share the work out");
@@ -148,6 +155,15 @@ export function startSharingOut(
       closing.abort();
       await watching;
     },
+  };
+}
+
+/** For how long the bus is away, as far as whoever asks again and again can tell. */
+function watchBus(bus: Pick<Bus, "connected">): () => number {
+  let sinceMs: number | undefined;
+  return () => {
+    sinceMs = bus.connected() ? undefined : (sinceMs ?? performance.now());
+    return sinceMs === undefined ? 0 : performance.now() - sinceMs;
   };
 }
 

@@ -7,6 +7,8 @@ import { pruneDeeds } from "../store/deeds.ts";
 import { countFailureDays } from "../store/failure-counts.ts";
 import type { Store } from "../store/open-store.ts";
 import { ReplacedError } from "../store/replaced-error.ts";
+import type { Sql } from "../store/sql.ts";
+import { freeTheWay } from "./free-the-way.ts";
 import { prune, retention } from "./prune.ts";
 
 export type JobsOptions = Readonly<{
@@ -28,10 +30,21 @@ const expire = (writer: JudgeWriter, told: (commit: Commit) => void = () => unde
   run: async () => told(await tick(writer)),
 });
 
+/** Alone there is nobody to wait for. */
+const freeing = (writer: JudgeWriter, sql: Sql, log: Logger): Job => {
+  const look = freeTheWay(sql, log);
+  return {
+    name: "free-the-way",
+    when: "* * * * * *",
+    run: async (nowMs) => (writer.isShared() ? await look(nowMs) : undefined),
+  };
+};
+
 /** Everything that happens by the clock, and when. A job that is still running when it is due again is left alone. */
 export function startJobs({ writer, store, now, log, replaced }: JobsOptions): AsyncDisposable {
   const jobs: readonly Job[] = [
     expire(writer),
+    freeing(writer, store, log),
     { name: "forget-deeds", when: "30 */10 * * * *", run: (nowMs) => pruneDeeds(store, nowMs - deedsKeptMs) },
     // Every hour, so that a night in which it fails is made good long before the failures are forgotten.
     {
@@ -54,9 +67,10 @@ export function startJobs({ writer, store, now, log, replaced }: JobsOptions): A
 
 /** What a coordinator that shares the leader's work does by the clock. `told` hears what it led to. */
 export function startExpiring(
-  options: Pick<JobsOptions, "writer" | "now" | "log"> & Readonly<{ told: (commit: Commit) => void }>,
+  options: Pick<JobsOptions, "writer" | "store" | "now" | "log"> & Readonly<{ told: (commit: Commit) => void }>,
 ): AsyncDisposable {
-  return start([expire(options.writer, options.told)], options.now, options.log, undefined);
+  const { writer, store, now, log, told } = options;
+  return start([expire(writer, told), freeing(writer, store, log)], now, log, undefined);
 }
 
 function start(

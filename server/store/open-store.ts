@@ -9,6 +9,7 @@ import { formatNet, parseNet } from "../../shared/address.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
 import { type CopyParts, copyIn } from "./copy-in.ts";
+import { keepalives } from "./seat.ts";
 import { isDown, type Sql, storeError } from "./sql.ts";
 
 /** One writer, a few readers for API and dashboard; an embedded PostgreSQL allows 40 connections. */
@@ -57,6 +58,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     statement_timeout: statementMs,
     idle_in_transaction_session_timeout: idleInTransactionMs,
     application_name: "fleet2ban",
+    options: keepalives,
     types: { getTypeParser },
   });
   pool.on("error", (error) => options.log.warn({ reason: error.message }, "lost an idle database connection"));

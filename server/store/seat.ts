@@ -16,7 +16,7 @@ const answerMs = 5_000;
  */
 const silenceMs = 60_000;
 /** A machine that is gone, not only its process: noticed by the database's own network stack. */
-const keepalive = { idleSeconds: 5, intervalSeconds: 2, count: 2 } as const;
+export const keepalives = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2";
 
 export type SeatOptions = Readonly<{
   url: string;
@@ -120,12 +120,7 @@ async function connect(url: string): Promise<pg.Client> {
     connectionTimeoutMillis: answerMs,
     query_timeout: answerMs,
     application_name: "fleet2ban seat",
-    options: [
-      `-c idle_session_timeout=${silenceMs}`,
-      `-c tcp_keepalives_idle=${keepalive.idleSeconds}`,
-      `-c tcp_keepalives_interval=${keepalive.intervalSeconds}`,
-      `-c tcp_keepalives_count=${keepalive.count}`,
-    ].join(" "),
+    options: `-c idle_session_timeout=${silenceMs} ${keepalives}`,
   });
   // Its next statement fails too, and is handled there.
   client.on("error", () => undefined);

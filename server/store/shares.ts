@@ -51,8 +51,8 @@ const holds = {
   settle: "select partition, fence, owner from partitions where owner = $1 order by partition for update",
 } as const;
 
-/** While we wait for somebody's turn to end the others wait for us. A frozen one may take half a minute. */
-const aloneMs = 5_000;
+/** While we wait for somebody's turn to end the others wait for us. One that is silent is ended by then; see `freeTheWay`. */
+const aloneMs = 8_000;
 
 async function holdAll(sql: Sql): Promise<ShareRow[]> {
   await sql.rows(`set local lock_timeout = ${aloneMs}`);
@@ -60,7 +60,7 @@ async function holdAll(sql: Sql): Promise<ShareRow[]> {
     return await sql.rows<ShareRow>("select partition, fence, owner from partitions order by partition for update");
   } catch (cause) {
     if (!hasState(cause, lockNotAvailable)) throw cause;
-    const remedy = "if it is frozen, its partitions go to others within a minute; try again then";
+    const remedy = "one that is frozen is ended within some seconds; try again then";
     throw new Fleet2banError("unavailable", `another coordinator does not end its turn; ${remedy}`, { cause });
   } finally {
     await sql.rows("set local lock_timeout = 0").catch(() => undefined);
@@ -83,7 +83,7 @@ export function checkLeads(share: Share): void {
 }
 
 /** Those that share the work of the leader and whose session with the database lives. */
-async function livingSharers(sql: Sql): Promise<number[]> {
+export async function livingSharers(sql: Sql): Promise<number[]> {
   const rows = await sql.rows<{ id: number }>(
     `select id from sharers join pg_locks on locktype = 'advisory' and granted and classid::bigint = $1::integer
        and objid::bigint = id where database = (select oid from pg_database where datname = current_database())

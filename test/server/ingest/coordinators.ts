@@ -13,14 +13,21 @@ import { SendingHost } from "./sending-host.ts";
 
 const faultMain = "test/server/ingest/fault-main.ts";
 
+export type StartOptions = Readonly<{
+  signal?: "SIGKILL" | "SIGSTOP";
+  natsUrl?: string;
+  env?: Readonly<Record<string, string>>;
+}>;
+
 /** One database and one bus, hosts that send, and as many real coordinator processes as a test starts. */
 export type Coordinators = AsyncDisposable &
   Readonly<{
     store: Store;
     nats: TestNats;
     hosts: readonly SendingHost[];
-    /** Starts one and waits until it serves; with `fault` it kills itself there. */
-    start(fault?: string): Promise<Program>;
+    databaseUrl: string;
+    /** Starts one and waits until it serves; with `fault` it kills itself there, or freezes. */
+    start(fault?: string, options?: StartOptions): Promise<Program>;
     /** How many partitions each coordinator that owns any has, the most first. */
     shares(): Promise<readonly number[]>;
     /** Lines in the database by host, against what the hosts sent. */
@@ -50,16 +57,16 @@ export async function openCoordinators(hostCount: number): Promise<Coordinators>
   let started = 0;
   const closing = opened.move();
   return {
-    ...{ store, nats, hosts },
-    async start(fault) {
+    ...{ store, nats, hosts, databaseUrl },
+    async start(fault, { signal = "SIGKILL", natsUrl = nats.address.url, env = {} } = {}) {
       started += 1;
       const dataDir = join(folder, `coordinator${started}`);
       mkdirSync(dataDir);
       // All of a fleet sign with the same keys.
       cpSync(join(nats.dataDir, "keys"), join(dataDir, "keys"), { recursive: true });
-      const address = ["--database-url", databaseUrl, "--nats-url", nats.address.url, "--http", "127.0.0.1:0"];
+      const address = ["--database-url", databaseUrl, "--nats-url", natsUrl, "--http", "127.0.0.1:0"];
       const program = startProgram(faultMain, ["--data-dir", dataDir, ...address], {
-        ...(fault === undefined ? {} : { env: { FAULT: fault } }),
+        env: { ...env, ...(fault === undefined ? {} : { FAULT: fault, FAULT_SIGNAL: signal }) },
       });
       closing.use(program);
       // One that is to die may do so before it says anything.

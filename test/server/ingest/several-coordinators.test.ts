@@ -1,79 +1,10 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { insertApiToken } from "../../../server/store/tokens.ts";
 import type { Program } from "../../support/program.ts";
 import { waitFor } from "../../support/wait-for.ts";
-import { type Coordinators, openCoordinators } from "./coordinators.ts";
-
-const failure = (index: number) => ({
-  ...{ atMs: Date.now(), jail: "sshd", count: 1 },
-  address: `2001:db8:${index.toString(16)}::1`,
-});
-
-/** Lets the hosts send one offender after the other until told to stop. */
-function sendOn({ hosts }: Coordinators) {
-  let isOver = false;
-  let offenders = 0;
-  const sending = (async () => {
-    while (!isOver) {
-      offenders += 1;
-      const index = offenders;
-      await Promise.all(hosts.map((host) => host.send([failure(index)])));
-    }
-  })();
-  return {
-    offenders: () => offenders,
-    async stop(): Promise<void> {
-      isOver = true;
-      await sending;
-    },
-  };
-}
-
-function addressOf(program: Program): string {
-  return /coordinator: (\S+)/.exec(program.stdout())?.[1] ?? assert.fail(program.stdout());
-}
-
-async function tokenFor({ store }: Coordinators): Promise<string> {
-  const admin = { name: "anna", role: "admin", tenant: null, createdMs: Date.now(), untilMs: null } as const;
-  return (await insertApiToken(store, admin)).token;
-}
-
-async function ask(program: Program, token: string, path: string, init: RequestInit = {}) {
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-  const response = await fetch(`${addressOf(program)}${path}`, { ...init, headers });
-  return { status: response.status, text: await response.text() };
-}
-
-/** Lines this process has judged, as its metrics say. */
-async function linesOf(program: Program): Promise<number> {
-  const metrics = await (await fetch(`${addressOf(program)}/metrics`)).text();
-  return [...metrics.matchAll(/^f2b_failures_total\{[^}]*\} (\d+)/gm)].reduce(
-    (sum, [, lines]) => sum + Number(lines),
-    0,
-  );
-}
-
-async function shared(fleet: Coordinators, shares: readonly number[]): Promise<void> {
-  const isSo = async () => (await fleet.shares()).join() === shares.join();
-  await waitFor(isSo, `shares of ${shares.join()}`, 60_000);
-}
-
-/** What is wrong with what was counted and banned; handed-over failures may still be on their way. */
-async function wrongs(fleet: Coordinators, offenders: number): Promise<readonly string[]> {
-  const find = async (): Promise<readonly string[]> => {
-    const [bans] = await fleet.store.rows<{ count: number }>("select count(*) as count from bans");
-    const missing = bans?.count === offenders ? [] : [`${offenders} offenders, ${bans?.count} bans`];
-    return [...(await fleet.miscounted()), ...(await fleet.disorder()), ...missing];
-  };
-  await waitFor(async () => (await find()).length === 0, "everything to be judged", 20_000).catch(() => undefined);
-  return find();
-}
-
-async function goOn(traffic: ReturnType<typeof sendOn>, what: string): Promise<void> {
-  const reached = traffic.offenders();
-  await waitFor(() => traffic.offenders() > reached + 5, what, 60_000);
-}
+import { openCoordinators } from "./coordinators.ts";
+import { addressOf, ask, goOn, linesOf, sendOn, shared, tokenFor, wrongs } from "./coordinators-at-work.ts";
 
 for (const signal of ["SIGKILL", "SIGTERM"] as const) {
   test(`two share the work, and after ${signal} of the one that leads everything is counted and banned once`, async () => {
@@ -128,6 +59,34 @@ test("three share the work, and whichever of those that do not lead ends, everyt
   assert.deepEqual(await wrongs(fleet, traffic.offenders()), []);
   assert.equal(leader.ending(), undefined, leader.stderr());
 });
+
+/** Stopped by a signal, as the kernel sees it. */
+function isFrozen({ pid }: Program): boolean {
+  return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.startsWith("T") ?? false;
+}
+
+for (const point of ["worked", "written"]) {
+  test(`one that is frozen in the middle of a transaction (${point}) keeps no admin waiting, and goes on when it wakes`, async () => {
+    await using fleet = await openCoordinators(3);
+    const leader = await fleet.start();
+    const frozen = await fleet.start(`${point}:40`, { signal: "SIGSTOP" });
+    await shared(fleet, [4, 4]);
+    const traffic = sendOn(fleet);
+    await waitFor(() => isFrozen(frozen), "it to freeze in a turn", 60_000);
+    const token = await tokenFor(fleet);
+    const body = JSON.stringify({ net: "192.0.2.7", scope: "tenant:default", bantime: "1h", reason: "by hand" });
+    const begunMs = performance.now();
+    const { status, text } = await ask(leader, token, "/api/v1/bans", { method: "POST", body });
+    assert.equal(status, 201, text);
+    assert.ok(performance.now() - begunMs < 10_000, "an admin waited for somebody who is frozen");
+    assert.match(leader.stderr() + leader.stdout(), /ended_silent_turn/);
+    frozen.signal("SIGCONT");
+    await goOn(traffic, "both to go on");
+    await traffic.stop();
+    assert.deepEqual(await wrongs(fleet, traffic.offenders() + 1), []);
+    assert.deepEqual([leader.ending(), frozen.ending()], [undefined, undefined]);
+  });
+}
 
 test("one that stands by answers questions, and sends whoever changes something to the leader", async () => {
   await using fleet = await openCoordinators(1);
