@@ -83,6 +83,8 @@ export function startSharing(parts: SharingParts): AsyncDisposable {
 
 async function openShare(parts: SharingParts, opened: AsyncDisposableStack): Promise<() => Promise<void>> {
   const { config, databaseUrl, url, store, directory, events, judging, now, log, fault } = parts;
+  // Before all that costs something.
+  await checkClock(store, now);
   const sharer = await newCoordinatorId(store);
   const tls = await openBusTls(config, now());
   const conduct = new Conduct();
@@ -115,8 +117,7 @@ async function openShare(parts: SharingParts, opened: AsyncDisposableStack): Pro
   const awayMs = watchBus(bus);
   return async () => {
     if (awayMs() >= busAwayMs) throw new Fleet2banError("unavailable", "the bus is away; the others do our share");
-    const problem = await clockProblem(store, now);
-    if (problem !== undefined) throw new Fleet2banError("unavailable", `${problem}; the others do our share`);
+    await checkClock(store, now);
     await offerToShare(store, sharer, url, now());
   };
 }
@@ -156,6 +157,11 @@ export function startSharingOut(
       await watching;
     },
   };
+}
+
+async function checkClock(store: Store, now: () => number): Promise<void> {
+  const problem = await clockProblem(store, now);
+  if (problem !== undefined) throw new Fleet2banError("unavailable", `${problem}; the others do our share`);
 }
 
 /** For how long the bus is away, as far as whoever asks again and again can tell. */

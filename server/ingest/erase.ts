@@ -1,6 +1,7 @@
 import { formatNet, parseNet, widen } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
 import { listBans } from "../store/ban-lists.ts";
+import { holdCounting } from "../store/failure-counts.ts";
 import { hostsBanning } from "../store/local-bans.ts";
 import { type Erased, eraseAbout } from "../store/privacy.ts";
 import { type Act, writeAudit } from "./act.ts";
@@ -18,6 +19,8 @@ const bansMax = 10_000;
 export async function eraseNet(writer: JudgeWriter, act: Act, text: string): Promise<Erased> {
   const net = erasableNet(text);
   const { result } = await writer.turn(act, async (turn) => {
+    // Before the judge hears of anything: a refusal then costs nothing.
+    await holdCounting(turn.sql);
     const standing = await listBans(turn.sql, { active: true, net }, bansMax);
     for (const ban of standing) {
       turn.apply({ kind: "unban", net: ban.net, scope: ban.scope, reason: "admin", id: ban.id });

@@ -1,7 +1,6 @@
 import { keyValues, withinKeys } from "./address-key.ts";
 import { lastBanId } from "./bans.ts";
 import { eraseDeeds } from "./deeds.ts";
-import { holdCounting } from "./failure-counts.ts";
 import { eraseHanded } from "./handed-failures.ts";
 import { eraseAnswers } from "./idempotency.ts";
 import { only, type Sql } from "./sql.ts";
@@ -94,10 +93,9 @@ export type Erased = Readonly<Record<"failures" | "counts" | "bans" | "stopped" 
 /**
  * Removes what is kept about a net and what lies inside it. Two things stay for their own time: the order log, whose
  * revisions must have no gap and which agents may still have to read (7 days), and the audit log, which is append-only
- * (12 months). Allow and never entries are an operator's will and are removed by their own verb. Run it while nobody judges.
+ * (12 months). Allow and never entries are an operator's will and are removed by their own verb. Run it while nobody judges or counts.
  */
 export async function eraseAbout(sql: Sql, net: string): Promise<Erased> {
-  await holdCounting(sql);
   // Ids are never given twice, also when the last ban is among the erased.
   await sql.rows(
     `insert into meta (key, value) values ('lastBanId', to_jsonb($1::bigint))
