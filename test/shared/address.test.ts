@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isIPv6 } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
@@ -60,6 +61,10 @@ const refused = [
   "2001:db8::g",
   ":::",
   "1:2:3:4:5:6:7:8:9",
+  "1:2:3:4:5:6:7:192.0.2.1",
+  "1:2:3:4:5:6:7:8::",
+  "1::2::3",
+  "1:2:3:4:5:6:7:",
   "::/129",
   "::ffff:192.0.2.0/64",
   "192.0.2.1/24/8",
@@ -71,6 +76,42 @@ for (const text of refused) {
 }
 
 test("an address is not a network", () => assert.equal(parseAddress("192.0.2.0/24"), undefined));
+
+test("a text with a colon is an address exactly where node:net says so, but for zone ids", () => {
+  const pieces = [
+    "0",
+    "1",
+    "a",
+    "F",
+    "ffff",
+    "0db8",
+    "12345",
+    "g",
+    ":",
+    "::",
+    "1.2.3.4",
+    "256.1.1.1",
+    ".",
+    "%",
+    "%eth0",
+    " ",
+  ];
+  const texts = fc
+    .array(fc.constantFrom(...pieces, ":", ":", "::ffff:"), { maxLength: 17 })
+    .map((parts) => parts.join(""));
+  const spelled = fc.oneof(texts, fc.ipV6());
+  let addresses = 0;
+  fc.assert(
+    fc.property(spelled, (text) => {
+      fc.pre(text.includes(":"));
+      const expected = isIPv6(text) && !text.includes("%");
+      addresses += expected ? 1 : 0;
+      assert.equal(parseAddress(text) !== undefined, expected, text);
+    }),
+    { numRuns: 20_000 },
+  );
+  assert.ok(addresses > 1000, `${addresses} were addresses`);
+});
 
 test("every address survives being written and read again", () => {
   let seed = 1;
