@@ -62,7 +62,7 @@ async function failuresOf(log: string, filter: Filter, nowMs: number): Promise<F
     report: (trouble) => process.stderr.write(`${JSON.stringify(trouble)}\n`),
   });
   for await (const chunk of readWholeLines(log)) {
-    lines.process(chunk, { nowMs, mode: "any", findTimeMs: 0 }, (_task, outcome) => {
+    lines.process(chunk, { nowMs, mode: "any", findTimeMs: 0 }, (_filter, outcome) => {
       if (outcome.kind === "failure") found.push(...outcome.failures);
     });
   }
