@@ -24,14 +24,14 @@ function measure({ file, filters }: Job) {
   const path = wholePath(compiled());
   const clock = { nowMs: Date.now(), mode: "any", findTimeMs: 0 } as const;
   const start = process.cpuUsage();
-  let lines = 0;
-  for (const chunk of chunksOf(file)) {
-    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1;
-    path.take(chunk, clock);
-  }
+  for (const chunk of chunksOf(file)) path.take(chunk, clock);
   const used = process.cpuUsage(start);
   const peakRssMb = memoryMb(process.pid).peakMb;
   const { failures, bans } = path.sums();
+  let lines = 0;
+  for (const chunk of chunksOf(file)) {
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1;
+  }
   const micros = (work: (chunk: Buffer) => void): number => {
     const before = process.cpuUsage();
     for (const chunk of chunksOf(file)) work(chunk);
@@ -87,11 +87,11 @@ function wholePath(compiled: readonly Filter[]) {
   return {
     sums: () => ({ failures, bans }),
     take(chunk: Buffer, clock: Parameters<typeof log.process>[1]): void {
-      log.process(chunk, clock, (task, outcome) => {
+      log.process(chunk, clock, (filter, outcome) => {
         if (outcome.kind !== "failure") return;
         for (const failure of outcome.failures) {
           failures += 1;
-          const decisions = jails.get(task.filter)?.onFailure(failure, failure.atMs) ?? [];
+          const decisions = jails.get(filter)?.onFailure(failure, failure.atMs) ?? [];
           for (const { kind } of decisions) if (kind === "ban") bans += 1;
         }
       });

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 import { prepareFilter } from "../../agent/filters/compile-filter.ts";
@@ -9,6 +10,7 @@ import { builtInConfigDir, loadFilter } from "../../agent/settings/load-settings
 import { type CommandHelp, formatHelp, parseCommandLine, reportFatal, UsageError } from "../../shared/command-line.ts";
 import { exitCodeOf, exitCodes } from "../../shared/errors.ts";
 import { askFail2ban, withoutFail2ban } from "../agent/fail2ban-oracle.ts";
+import { openFail2banServer, withoutFail2banServer } from "../support/fail2ban-server.ts";
 import { cpuSeconds } from "./cpu-seconds.ts";
 import type { Job, Measured } from "./filter-case.ts";
 
@@ -21,7 +23,8 @@ const help: CommandHelp = {
     "startCpuSeconds (before the first line), and in the same run\n" +
     "  fail2banRatio       times the CPU of fail2ban's own filters on the first lines\n" +
     "  fail2banRegexRatio  times the CPU of `fail2ban-regex --no-check-all` on the whole log, both with their start\n" +
-    "                      (one jail only; both are null where fail2ban is not installed)\n" +
+    "  fail2banServerRatio times the CPU of a running fail2ban-server that reads the whole log and acts on nothing\n" +
+    "                      (these two with one jail only; all are null where fail2ban is not installed)\n" +
     "  grepMicrosPerLine   `grep -cF` of the filters' literals: what looking for them must cost\n" +
     "  warm                the same again in a process that has compiled everything, µs per line, each step with those\n" +
     "                      before it: read, gate (which lines?), cut (into texts), match (date and regexes), all (and\n" +
@@ -40,8 +43,12 @@ const filters = [
 ];
 const cases = [1, 5, 20];
 const generator = fileURLToPath(new URL("../../../shared/bench/gen-authlog.mjs", import.meta.url));
+/** What the packaged agent runs with while it is at work (agent/packaging/fleet2ban-agent.service, agent/footprint.ts). */
+const agentFlags = ["--no-maglev", "--max-semi-space-size=1"];
 /** grep is too quick to be measured once. */
 const grepRuns = 10;
+/** A fail2ban-server that has nothing to read uses less than this in this time. */
+const [restMs, restCpuSeconds] = [3000, 0.2];
 /** fail2ban needs a minute for 20 jails on more. */
 const fail2banLines = 5000;
 
@@ -72,12 +79,12 @@ print(json.dumps((time.process_time() - before) * 1e6 / len(asked["lines"])))
 `;
 
 try {
-  process.exitCode = main(process.argv.slice(2));
+  process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   process.exitCode = reportFatal("bench:filter", error, exitCodeOf);
 }
 
-function main(args: readonly string[]): number {
+async function main(args: readonly string[]): Promise<number> {
   const line = parseCommandLine(args, help);
   if (line.help) {
     process.stdout.write(formatHelp(help));
@@ -88,11 +95,11 @@ function main(args: readonly string[]): number {
   if (!Number.isInteger(lines) || lines < 1000) throw new UsageError("--lines: at least 1000");
   if (jails !== undefined && !cases.includes(Number(jails)))
     throw new UsageError(`--jails: one of ${cases.join(", ")}`);
-  runCases(lines, jails === undefined ? cases : [Number(jails)]);
+  await runCases(lines, jails === undefined ? cases : [Number(jails)]);
   return exitCodes.ok;
 }
 
-function runCases(lines: number, wanted: readonly number[]): void {
+async function runCases(lines: number, wanted: readonly number[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "fleet2ban-bench-"));
   try {
     const program = join(folder, "case.mjs");
@@ -103,7 +110,7 @@ function runCases(lines: number, wanted: readonly number[]): void {
       const file = join(folder, `${dates}.log`);
       generate(file, lines, dates);
       for (const jails of wanted) {
-        last = JSON.stringify({ dates, jails, ...runCase(program, file, jails) });
+        last = JSON.stringify({ dates, jails, ...(await runCase(program, file, jails)) });
         process.stdout.write(`${last}\n`);
       }
     }
@@ -113,12 +120,12 @@ function runCases(lines: number, wanted: readonly number[]): void {
   }
 }
 
-function runCase(program: string, file: string, jails: number) {
+async function runCase(program: string, file: string, jails: number) {
   const prepared = filters.slice(0, jails).map((name) => prepareFilter(loadFilter(builtInConfigDir(), name), "no"));
   const job: Job = { file, filters: prepared };
   const jobFile = `${program}.json`;
   writeFileSync(jobFile, JSON.stringify(job));
-  const ran = spawnSync(process.execPath, [program, jobFile], {
+  const ran = spawnSync(process.execPath, [...agentFlags, program, jobFile], {
     encoding: "utf8",
     env: { ...process.env, TZ: "UTC" },
     stdio: ["ignore", "pipe", "inherit"],
@@ -128,6 +135,7 @@ function runCase(program: string, file: string, jails: number) {
   const cpuMicrosPerLine = rounded((used * 1e6) / lines);
   const theirs = withoutFail2ban === false ? fail2banMicros(file, jails) : null;
   const theirRegex = withoutFail2ban === false && jails === 1 ? fail2banRegexSeconds(file) : null;
+  const theirServer = withoutFail2banServer === false && jails === 1 ? await fail2banServerSeconds(file) : null;
   const literals = prepared.flatMap((each) => each.prepared?.literals ?? []).map(({ text }) => text);
   return {
     ...measured,
@@ -135,6 +143,7 @@ function runCase(program: string, file: string, jails: number) {
     linesPerCpuSecond: Math.round(1e6 / cpuMicrosPerLine),
     fail2banRatio: theirs === null ? null : Math.round(theirs / cpuMicrosPerLine),
     fail2banRegexRatio: theirRegex === null ? null : rounded(theirRegex / (used + startCpuSeconds)),
+    fail2banServerRatio: theirServer === null ? null : rounded(theirServer / (used + startCpuSeconds)),
     grepMicrosPerLine: rounded((grepSeconds(file, literals) * 1e6) / lines),
   };
 }
@@ -178,6 +187,25 @@ function fail2banRegexSeconds(file: string): number {
   const args = ["--no-check-all", file, "/etc/fail2ban/filter.d/sshd.conf"];
   const env = { PATH: "/usr/bin:/bin", TZ: "UTC", LC_ALL: "C.UTF-8" };
   return secondsOf(() => spawnSync("fail2ban-regex", args, { stdio: "ignore", env }));
+}
+
+/** CPU of a server from its start until it has read the log and rests. */
+async function fail2banServerSeconds(file: string): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), "fleet2ban-bench-peer-"));
+  try {
+    const jail = `[sshd]\nenabled = true\nfilter = sshd\nlogpath = ${file}\nbackend = polling\nfindtime = 12h\nbantime = 10m\naction =\n`;
+    mkdirSync(join(folder, "config"));
+    symlinkSync("/etc/fail2ban/filter.d", join(folder, "config/filter.d"));
+    await using server = await openFail2banServer(join(folder, "config"), { "jail.conf": jail }, { TZ: "UTC" });
+    for (let used = cpuSeconds(server.pid); ; ) {
+      await delay(restMs);
+      const now = cpuSeconds(server.pid);
+      if (now - used < restCpuSeconds) return now;
+      used = now;
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 function grepSeconds(file: string, literals: readonly string[]): number {

@@ -12,7 +12,7 @@ export const withoutFail2banServer: string | false = existsSync(program)
 const startMs = 60_000;
 
 /** A real fail2ban-server with socket, database and log of its own; it acts on nothing but what its actions write. */
-export type Fail2banServer = AsyncDisposable & Readonly<{ database: string; log(): string }>;
+export type Fail2banServer = AsyncDisposable & Readonly<{ pid: number; database: string; log(): string }>;
 
 /** Writes `files` below `folder` and starts the server on them. Ready once its jails are started. */
 export async function openFail2banServer(
@@ -64,7 +64,7 @@ export async function openFail2banServer(
     await stop();
     throw error;
   }
-  return { database, log, [Symbol.asyncDispose]: stop };
+  return { pid: server.pid ?? 0, database, log, [Symbol.asyncDispose]: stop };
 }
 
 export function writeFiles(folder: string, files: Readonly<Record<string, string>>): void {
