@@ -5,60 +5,17 @@ import { replayJail } from "../../../agent/jails/replay.ts";
 import { seededRandom } from "../dates/date-lines.ts";
 import { askFail2ban, withoutFail2ban } from "../fail2ban-oracle.ts";
 import { failedAt, increment, rulesOf, secondMs, sparesNobody } from "./jail-support.ts";
+import { logClockJail } from "./log-clock-jail.ts";
 
-/**
- * Drives fail2ban's own jail, filter, ban list, observer and database without its threads, on the clock of the log: a
- * round of the server before each line, then the line. Prints the bans of each case: [time, id, bantime, ban count].
- */
-const oracle = `
-import json, logging, sys
-from fail2ban.server.mytime import MyTime
-from fail2ban.server.jail import Jail
-from fail2ban.server.database import Fail2BanDb
-from fail2ban.server.ticket import FailTicket
-from fail2ban.server.observer import Observers, ObserverThread
-logging.disable(logging.CRITICAL)
-class Direct(ObserverThread):
-    def __init__(self):
-        ObserverThread.__init__(self); self.waiting = []
-    def add(self, *event): self.waiting.append(event)
-    def add_timer(self, *event): pass
-    def work(self):
-        while self.waiting:
-            name, *values = self.waiting.pop(0)
-            getattr(self, name)(*values)
+/** Prints the bans of each case: [time, id, bantime, ban count]. */
+const oracle = `${logClockJail}
 answers = []
 for case in json.load(sys.stdin):
-    observer = Observers.Main = Direct()
-    jail = Jail("sshd", backend="polling", db=Fail2BanDb(":memory:"))
-    jail.database.addJail(jail)
-    jail.isAlive = lambda: True
-    jail.filter.setFindTime(case["findtime"]); jail.filter.setMaxRetry(case["maxretry"])
-    jail.actions.setBanTime(case["bantime"])
-    for option, value in case["extra"]: jail.setBanTimeExtra(option, value)
-    bans = []
-    addBan = jail.database.addBan
-    def noted(jail, ticket):
-        addBan(jail, ticket)
-        bans.append([ticket.getTime(), str(ticket.getID()), ticket.getBanTime(jail.actions.getBanTime()), ticket.getBanCount()])
-    jail.database.addBan = noted
-    clock = None; purged = None
-    for at, ip in case["failures"]:
-        if clock is None or at > clock:
-            clock = at
-            MyTime.setTime(at - 0.001)
-            jail.filter.performSvc()
-            jail.actions._Actions__checkUnBan(100000)
-            MyTime.setTime(at)
-        if purged is None or clock >= purged:
-            jail.database.purge(); purged = clock + 3600
-        ticket = FailTicket(ip, at, data={"matches": ["line"]})
-        if jail.filter.failManager.addFailure(ticket) >= case["maxretry"]: jail.filter.performBan(ticket.getID())
-        observer.add("failureFound", jail, ticket)
-        observer.work()
-        jail.actions._Actions__checkBan()
-        observer.work()
-    answers.append(bans)
+    jail = LogClockJail("sshd")
+    jail.set("findtime", case["findtime"]); jail.set("maxretry", case["maxretry"]); jail.set("bantime", case["bantime"])
+    for option, value in case["extra"]: jail.set("bantime." + option, value)
+    for at, ip in case["failures"]: jail.failure(FailTicket(ip, at, data={"matches": ["line"]}))
+    answers.append(jail.bans)
 json.dump(answers, sys.stdout)
 `;
 
