@@ -1,14 +1,17 @@
 import { Fleet2banError } from "../../shared/errors.ts";
 import { caseVariants, withCaseVariants } from "./case-variants.ts";
 import { emitSet, escapeCharacter, wordClass } from "./emit-characters.ts";
-import { analyseGroups, type GroupAnalysis } from "./group-analysis.ts";
+import { analyseGroups, type GroupAnalysis, type GroupNode, type RepeatNode } from "./group-analysis.ts";
 import { childrenOf, leastWidth, type RegexNode, type RegexTree } from "./python-regex-tree.ts";
+import type { ForgetfulLoop } from "./recall-groups.ts";
 
 export type EmittedRegex = Readonly<{
   source: string;
   flags: string;
   /** Numbers of the JavaScript groups that hold Python's named groups. Numbered groups spare V8 a `groups` object per match. */
   groups: ReadonlyMap<string, number>;
+  /** Repetitions that forget what earlier rounds caught. */
+  loops: readonly ForgetfulLoop[];
 }>;
 
 /**
@@ -25,7 +28,7 @@ export function emitJavaScript(tree: RegexTree, unicode: boolean, options: { nam
   const source = emitter.emit(wholly ? root.body : root);
   const groups = new Map<string, number>();
   for (const [name, index] of tree.names) groups.set(name, emitter.captureOf(index));
-  return { source, flags: `${wholly ? "i" : ""}${unicode ? "v" : ""}`, groups };
+  return { source, flags: `${wholly ? "i" : ""}${unicode ? "v" : ""}`, groups, loops: emitter.loops };
 }
 
 function hasCaseNode(node: RegexNode): boolean {
@@ -36,6 +39,7 @@ class Emitter {
   readonly #analysis: GroupAnalysis;
   readonly #unicode: boolean;
   readonly #named: boolean;
+  readonly loops: ForgetfulLoop[] = [];
   #captureCount = 0;
   readonly #captures = new Map<number, number>();
   readonly #probes = new Map<number, number>();
@@ -124,7 +128,7 @@ class Emitter {
       : `(?:(?<=${word})(?!${word})|(?<!${word})(?=${word}))`;
   }
 
-  #group(node: Extract<RegexNode, { kind: "group" }>): string {
+  #group(node: GroupNode): string {
     const captures = this.#named || node.name !== null || this.#analysis.repeated.has(node.index);
     if (captures) {
       this.#captureCount += 1;
@@ -141,8 +145,11 @@ class Emitter {
    * the text; once the group has consumed a character, that much text can never follow again, so `(?!\probe)` holds
    * exactly when the group is set (an unset back-reference matches the empty text).
    */
-  #probe(node: Extract<RegexNode, { kind: "group" }>): string {
+  #probe(node: GroupNode): string {
     if (!this.#analysis.probed.has(node.index)) return "";
+    if (this.#analysis.forgetful.includes(node)) {
+      unsupported(`asking for group ${node.name ?? node.index}, which not every round of a repetition sets,`);
+    }
     if (leastWidth(node.body) === 0) {
       unsupported(`asking whether the possibly empty group ${node.name ?? node.index} matched`);
     }
@@ -151,7 +158,27 @@ class Emitter {
     return "(?=([^]*))";
   }
 
-  #repeat(node: Extract<RegexNode, { kind: "repeat" }>): string {
+  #repeat(node: RepeatNode): string {
+    if (this.#analysis.recalled.has(node)) return this.#recalledRepeat(node);
+    return this.#plainRepeat(node);
+  }
+
+  /** A repetition whose begin and text are caught, so that its rounds can be gone through once more. */
+  #recalledRepeat(node: RepeatNode): string {
+    const round = new Emitter(this.#analysis, this.#unicode, false);
+    round.#ignoreCase = this.#ignoreCase;
+    // The first group of a round is the rest of the text at its begin.
+    round.#captureCount = 1;
+    const source = round.emit(node.body);
+    this.#captureCount += 2;
+    const rest = this.#captureCount - 1;
+    const loop = this.#plainRepeat(node);
+    const groups = [...round.#captures].map(([index, number]) => [this.captureOf(index), number] as const);
+    this.loops.push({ rest, round: source, lazy: node.mode === "lazy", groups });
+    return `(?=([^]*))(${loop})`;
+  }
+
+  #plainRepeat(node: RepeatNode): string {
     if (node.mode === "possessive") return this.#atomic({ ...node, mode: "greedy" });
     const body = this.emit(node.body);
     const unit = node.body.kind === "set" || node.body.kind === "any" || body.length === 1 ? body : `(?:${body})`;

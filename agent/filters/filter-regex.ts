@@ -58,6 +58,13 @@ export function compileFilterRegex(
       `${place}: tag <F-${tuple.toUpperCase()}> is not supported; use one <F-…> tag per value`,
     );
   }
+  const lost = regex.forgetful.find((name) => identityGroups.includes(name) || internalGroups.has(name));
+  if (lost !== undefined) {
+    throw new Fleet2banError(
+      "invalid",
+      `${place}: "${lost}" stands in a repetition that may forget it; write what names the address once, outside of it`,
+    );
+  }
   const isSkipped = (name: string) => /^skiplines\d+$/.test(name);
   return {
     place,

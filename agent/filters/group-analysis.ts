@@ -1,4 +1,4 @@
-import { childrenOf, type RegexNode, type RegexTree } from "./python-regex-tree.ts";
+import { childrenOf, leastWidth, type RegexNode, type RegexTree } from "./python-regex-tree.ts";
 
 /** What the emitter must know about a regex's groups before it starts. */
 export type GroupAnalysis = Readonly<{
@@ -6,9 +6,14 @@ export type GroupAnalysis = Readonly<{
   probed: ReadonlySet<number>;
   /** Groups a back-reference repeats: they must capture even without a name. */
   repeated: ReadonlySet<number>;
-  /** Named groups inside a repetition: Python keeps their last text, JavaScript forgets it with every round. */
-  forgetful: readonly string[];
+  /** Repetitions some of whose groups not every round sets: what earlier rounds caught can be looked up afterwards. */
+  recalled: ReadonlySet<RepeatNode>;
+  /** Groups of other such repetitions: Python keeps their last text, JavaScript forgets it with every round. */
+  forgetful: readonly GroupNode[];
 }>;
+
+export type RepeatNode = Extract<RegexNode, { kind: "repeat" }>;
+export type GroupNode = Extract<RegexNode, { kind: "group" }>;
 
 type Groups = ReadonlySet<number>;
 
@@ -45,15 +50,38 @@ export function analyseGroups(tree: RegexTree): GroupAnalysis {
     }
   };
   walk(tree.root, new Set());
-  return { probed, repeated, forgetful: [...forgetfulGroups(tree.root, false)] };
+  const recalled = new Set<RepeatNode>();
+  const forgetful: GroupNode[] = [];
+  const visit = (node: RegexNode, looking: boolean): void => {
+    if (node.kind !== "repeat" || node.most <= 1) {
+      for (const child of childrenOf(node)) visit(child, looking || node.kind === "look");
+      return;
+    }
+    const certain = walk(node.body, new Set());
+    const uncertain = groupsOf(node.body).filter((group) => !certain.has(group.index));
+    if (uncertain.length === 0) return;
+    if (!looking && isRecallable(node) && uncertain.every(({ index }) => !probed.has(index))) recalled.add(node);
+    else forgetful.push(...uncertain);
+  };
+  visit(tree.root, false);
+  return { probed, repeated, recalled, forgetful };
+}
+
+/** Whether a round can be gone through again by itself, and any number of rounds is a beginning of more rounds. */
+function isRecallable({ least, most, body }: RepeatNode): boolean {
+  if (least > 1 || most !== Number.POSITIVE_INFINITY || leastWidth(body) === 0) return false;
+  const holds = (node: RegexNode): boolean => {
+    if (node.kind === "backReference" || node.kind === "conditional") return false;
+    if (node.kind === "repeat" && node.most > 1 && groupsOf(node.body).length > 0) return false;
+    return childrenOf(node).every(holds);
+  };
+  return holds(body);
+}
+
+function groupsOf(node: RegexNode): readonly GroupNode[] {
+  return [...(node.kind === "group" ? [node] : []), ...childrenOf(node).flatMap(groupsOf)];
 }
 
 function ignoreResult(_after: Groups, before: Groups): Groups {
   return before;
-}
-
-function* forgetfulGroups(node: RegexNode, repeating: boolean): Generator<string> {
-  if (node.kind === "group" && node.name !== null && repeating) yield node.name;
-  const inside = repeating || (node.kind === "repeat" && node.most > 1);
-  for (const child of childrenOf(node)) yield* forgetfulGroups(child, inside);
 }

@@ -6,10 +6,13 @@ import { asciiCount, firstCharacters } from "./first-characters.ts";
 import { analyseGroups } from "./group-analysis.ts";
 import { parsePythonRegex } from "./python-regex-parser.ts";
 import type { RegexNode, RegexTree } from "./python-regex-tree.ts";
+import { type ForgetfulLoop, recallGroups } from "./recall-groups.ts";
 
 const ambiguous =
   "a loop in it can go round the same text in two ways, so that some lines take for ever; " +
   "the watchdog stops those, but better give the parts of the loop different beginnings";
+
+type Form = Pick<EmittedRegex, "source" | "flags" | "loops">;
 
 /** How a regex ends that captures the rest of the line, and the same as a look-ahead, at which a match ends. */
 const restOfLine = { captured: "([^\\n]+)(?=\\n?$)", ahead: "(?=[^\\n]+\\n?$)" };
@@ -27,10 +30,13 @@ export class PythonRegex {
   readonly firstCharacters: Uint8Array | null;
   /** Whether all it captures is the rest of the line, as nearly every prefregex: then `restStart` finds that. */
   readonly capturesRest: boolean;
+  /** Groups of which only the last round of a repetition is known; of prepared regexes that is known already. */
+  readonly forgetful: readonly string[] = [];
   readonly #parse: () => RegexTree;
-  readonly #asciiForm: Pick<EmittedRegex, "source" | "flags">;
+  readonly #asciiForm: Form;
   #ascii: RegExp | undefined;
   #unicode: RegExp | undefined;
+  #unicodeLoops: readonly ForgetfulLoop[] = [];
   #asciiRest: RegExp | undefined;
   #unicodeRest: RegExp | undefined;
 
@@ -45,7 +51,7 @@ export class PythonRegex {
       this.warnings = prepared.warnings;
       this.firstCharacters = codesOf(prepared.firstCharacters);
       this.capturesRest = prepared.capturesRest;
-      this.#asciiForm = { source: prepared.source, flags: prepared.flags };
+      this.#asciiForm = prepared;
       return;
     }
     const tree = this.tree;
@@ -55,7 +61,8 @@ export class PythonRegex {
     this.#ascii = compile(emitted);
     this.firstCharacters = firstCharacters(tree.root);
     this.capturesRest = capturesRest(tree) && emitted.source.endsWith(restOfLine.captured);
-    const forgetful = analyseGroups(tree).forgetful.map(
+    this.forgetful = analyseGroups(tree).forgetful.flatMap(({ name }) => name ?? []);
+    const forgetful = this.forgetful.map(
       (name) => `group "${name}" stands inside a repetition: only text of the last round is kept`,
     );
     this.warnings = hasAmbiguousLoop(tree.root) ? [...forgetful, ambiguous] : forgetful;
@@ -71,17 +78,22 @@ export class PythonRegex {
   prepared(): Omit<PreparedRegex, "text" | "multiline"> {
     const { groups, warnings, capturesRest } = this;
     const first = this.firstCharacters === null ? null : textOf(this.firstCharacters);
-    return { ...this.#asciiForm, groups: [...groups], warnings, firstCharacters: first, capturesRest };
+    const { source, flags, loops } = this.#asciiForm;
+    return { source, flags, loops, groups: [...groups], warnings, firstCharacters: first, capturesRest };
   }
 
   /** The leftmost match of the text, or null. `ascii`: the text holds ASCII characters only. */
   search(text: string, ascii: boolean): RegExpExecArray | null {
     if (ascii) {
       this.#ascii ??= compile(this.#asciiForm);
-      return this.#ascii.exec(text);
+      return found(this.#ascii, text, this.#asciiForm.loops);
     }
-    this.#unicode ??= compile(emitJavaScript(this.tree, true));
-    return this.#unicode.exec(text);
+    if (this.#unicode === undefined) {
+      const emitted = emitJavaScript(this.tree, true);
+      this.#unicode = compile(emitted);
+      this.#unicodeLoops = emitted.loops;
+    }
+    return found(this.#unicode, text, this.#unicodeLoops);
   }
 
   /**
@@ -98,6 +110,12 @@ export class PythonRegex {
     regex.lastIndex = 0;
     return regex.test(text) ? regex.lastIndex : -1;
   }
+}
+
+function found(regex: RegExp, text: string, loops: readonly ForgetfulLoop[]): RegExpExecArray | null {
+  const match = regex.exec(text);
+  if (match !== null && loops.length > 0) recallGroups(match, text, regex.flags, loops);
+  return match;
 }
 
 function capturesRest({ root, names, groupCount }: RegexTree): boolean {

@@ -1,3 +1,5 @@
+import type { ForgetfulLoop } from "../filters/recall-groups.ts";
+
 /**
  * What reading a fail2ban configuration yields: every reference, include, interpolation and tag resolved.
  * Nothing here is compiled or opened yet; that is the work of `filters/`, `logs/` and `jails/`.
@@ -85,6 +87,7 @@ export type PreparedRegex = Readonly<{
   multiline: boolean;
   source: string;
   flags: string;
+  loops: readonly ForgetfulLoop[];
   /** Capture number of each named group. */
   groups: readonly (readonly [name: string, number: number])[];
   warnings: readonly string[];

@@ -58,7 +58,7 @@ function changed(random: Random, line: string, others: readonly string[]): strin
     case 6:
       return line.replace(/\b\d{1,3}(?:\.\d{1,3}){3}\b/, () => random.pick(addresses));
     case 7:
-      return line.replace(/[\d:\/-]{8,}\S*/, () => random.pick(dates));
+      return line.replace(/[\d:/-]{8,}\S*/, () => random.pick(dates));
     case 8: {
       const upper = line.slice(at, to).toUpperCase();
       return line.slice(0, at) + (upper === line.slice(at, to) ? upper.toLowerCase() : upper) + line.slice(to);

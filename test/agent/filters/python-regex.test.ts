@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { PythonRegex } from "../../../agent/filters/python-regex.ts";
 import { askFail2ban, withoutFail2ban } from "../fail2ban-oracle.ts";
-import { randomRegex, randomText } from "./random-regex.ts";
+import { randomLoop, randomRegex, randomText } from "./random-regex.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 type Found = readonly [start: number, end: number, groups: Record<string, string | null>] | null;
@@ -84,8 +84,25 @@ test("groups keep their names whatever else captures", () => {
   assert.deepEqual(found?.[2], { one: null, two: "b", three: "d" });
 });
 
-test("a named group inside a repetition is reported", () => {
-  assert.match(new PythonRegex("(?:(?P<user>a)|b)*", { multiline: false }).warnings.join(), /"user".*repetition/);
+for (const [regex, text, groups] of [
+  ["^(?:(?P<user>a)|b)*$", "abb\n", { user: "a" }],
+  ["^(?:(?P<one>a)|(?P<two>1)|b)*$", "a1bb\n", { one: "a", two: "1" }],
+  ["^(?: u=(?P<user>\\w+)| \\w+=\\w+)* ip=", " u=al m=x ip=\n", { user: "al" }],
+  ["^(?: u=(?P<user>\\S+)| \\w+=\\S+)* ip=", " u=😀ö m=😀 ip=ö\n", { user: "😀ö" }],
+  ["^(?:(?P<user>a)|b)*$", "bb\n", { user: null }],
+  ["^(?i:(?P<user>a)|b)*$", "aAB\n", { user: "A" }],
+] as const) {
+  test(`a group in a repetition keeps what the last round that set it caught: ${regex}`, () => {
+    assert.deepEqual(search(regex, text)?.[2], groups);
+    assert.doesNotMatch(new PythonRegex(regex, { multiline: false }).warnings.join(), /repetition/);
+  });
+}
+
+test("a named group inside a repetition is reported where earlier rounds cannot be looked up", () => {
+  const warnings = (regex: string) => new PythonRegex(regex, { multiline: false }).warnings.join();
+  assert.match(warnings("(?:(?P<user>a)|b){2,3}"), /"user".*repetition/);
+  assert.match(warnings("(?:c(?:(?P<user>a)|b)*)*"), /"user".*repetition/);
+  assert.equal(warnings("(?:c(?P<user>a))*"), "");
 });
 
 for (const [regex, named] of [
@@ -115,6 +132,8 @@ for (const [regex, named] of [
   ["\\x4", /incomplete/],
   ["(a?)?(?(1)b|c)", /possibly empty group/],
   ["(a)(?<=\\1)", /inside a look-behind/],
+  ["(?:(a)|b)*\\1", /group 1, which not every round of a repetition sets/],
+  ["(?:(?P<q>a)|b)*(?(q)c|d)", /group q, which not every round of a repetition sets/],
   ["x(?i:(a)\\1)", /back-reference inside \(\?i/],
   ["(".repeat(101) + ")".repeat(101), /nested more than 100/],
   ["a".repeat(40_000), /longer than 32768/],
@@ -152,6 +171,20 @@ describe("generated regexes", { skip: withoutFail2ban }, () => {
       assert.deepEqual(search(source, text), expected, `${source} on ${JSON.stringify(text)}`);
     }
     assert.ok(compared > 5000, `only ${compared} were valid`);
+  });
+
+  test("keep of a repetition what Python keeps", () => {
+    const random = seededRandom(20_261_127);
+    const all = Array.from({ length: 12_000 }, () => [randomLoop(random), randomText(random)] as const);
+    // Neither ambiguous loops, which take for ever in both languages, nor those we warn of.
+    const cases = all.filter(([source]) => new PythonRegex(source, { multiline: false }).warnings.length === 0);
+    const answers = askFail2ban(askPython, cases, "UTC");
+    assert.ok(Array.isArray(answers));
+    for (const [index, [source, text]] of cases.entries()) {
+      assert.deepEqual(search(source, text), answers[index], `${source} on ${JSON.stringify(text)}`);
+    }
+    const recalled = answers.filter((answer) => answer !== null).length;
+    assert.ok(recalled > 1500, `only ${recalled} matched`);
   });
 });
 

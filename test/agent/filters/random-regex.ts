@@ -25,7 +25,7 @@ const atoms = [
 ];
 const quantifiers = ["", "", "", "?", "*", "+", "??", "*?", "{2}", "{,2}", "{1,2}"];
 
-/** Groups are named apart by their number; repeated ones hold no group, because there the two languages differ. */
+/** Groups are named apart by their number; repeated ones hold no group, because there the two languages differ most. */
 export function randomRegex(random: Random, depth: number, names = { count: 0 }, groups = true): string {
   const parts = Array.from({ length: 1 + random.below(4) }, () => {
     if (depth === 0 || random.below(3) > 0) return quantified(random, random.pick(atoms));
@@ -49,4 +49,18 @@ function quantified(random: Random, atom: string): string {
 
 export function randomText(random: Random): string {
   return `${Array.from({ length: random.below(9) }, () => random.pick(["a", "b", "B", "1", " ", "ö", ...words])).join("")}\n`;
+}
+
+/** A repetition of rounds some of which set a group, between what may stand before and behind. */
+export function randomLoop(random: Random): string {
+  const names = { count: 0 };
+  const rounds = Array.from({ length: 1 + random.below(3) }, () => {
+    const plain = random.pick(["b", "1", " ", "[ab]", "\\w+", "a1", "(?!b).", ".+?", "(?i:B)", "b(?=a)"]);
+    if (random.below(3) === 0) return plain;
+    names.count += 1;
+    return `${random.pick(["", "b", "a", " "])}(?P<g${names.count}>${plain})${random.pick(["", "", "?", " "])}`;
+  });
+  const round = `${random.pick(["", "", "a?", "(?!1)"])}(?:${rounds.join("|")})${random.pick(["", "", "b?", " ?"])}`;
+  const loop = `(?:${round})${random.pick(["*", "+", "*?", "+?", "*"])}`;
+  return `${random.pick(["", "^", "a", "(?P<x>a)?"])}${loop}${random.pick(["", "$", "b", "\\s*$", "(?P<y>1)", "[^1]$"])}`;
 }
