@@ -118,7 +118,7 @@ function resolveJail(context: JailContext, name: string, journal: JournalPlace |
     banTimeMs: options.banTimeMs(),
     increment: options.increment(),
     ignoreSelf: options.flag("ignoreself", true),
-    ignoreIp: (texts.get("ignoreip") ?? "").split(/[ ,\n]+/).filter((word) => word !== ""),
+    ignoreIp: (texts.get("ignoreip") ?? "").split(/[\s,]+/).filter((word) => word !== ""),
     ignoreCommand: texts.get("ignorecommand") || null,
     ignoreCache: options.ignoreCache(),
     // fail2ban would resolve: whoever owns a name decides where it points, so only a jail that says so does.

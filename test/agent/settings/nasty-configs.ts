@@ -95,6 +95,10 @@ export const nastyConfigs: Readonly<Record<string, Readonly<Record<string, strin
     "jail.conf": jail("[a]\nfilter = f\nlogpath = DIR/o*.log tail\n  DIR/t?o.log\n\n  DIR/none.log head\n"),
     "filter.d/f.conf": filter,
   },
+  "spared addresses are divided by commas, lines and blanks of every kind": {
+    "jail.conf": jail("[a]\nfilter = f\nignoreip = 192.0.2.1,\t192.0.2.2\t, 192.0.2.3 \t\n\t198.51.100.0/24\t \t::1\n"),
+    "filter.d/f.conf": filter,
+  },
   "times are calculated": {
     "jail.conf": jail(
       "[a]\nfilter = f\nfindtime = 1d12h\nbantime = 1y-6mo\n[b]\nfilter = f\nfindtime = 2*3h 1m\nbantime = -1\n[c]\nfilter = f\nfindtime = 1h 30m 5\nbantime = 2 Weeks\n",
