@@ -7,6 +7,7 @@ import { readJournalPlace, systemJournal } from "./journal-place.ts";
 import { lintFilter } from "./lint-filter.ts";
 import { loadAction } from "./load-action.ts";
 import { filterOptions, openFilter, readFilter } from "./load-filter.ts";
+import { encodingNamed } from "./log-encoding.ts";
 import type { Config, ConfigFiles } from "./read-config.ts";
 import { parseReferences } from "./reference.ts";
 import type { ServicePorts } from "./service-ports.ts";
@@ -66,6 +67,7 @@ export function loadJail(context: JailContext, name: string): JailSettings {
   if (backend.startsWith("systemd")) {
     return resolveJail(context, name, readJournalPlace(backend, placeText(context, name, "backend")));
   }
+  requireFileBackend(backend, placeText(context, name, "backend"));
   const jail = resolveJail(context, name, null);
   const globs = jail.logPaths.map((path) => path.glob);
   const mayChange = backend === "auto" && isTrue(declared.get("systemd_if_nologs") ?? "true");
@@ -73,6 +75,12 @@ export function loadJail(context: JailContext, name: string): JailSettings {
   const warning = `${placeText(context, name, "logpath")}: no such file here; the jail reads the journal instead`;
   const fromJournal = resolveJail(context, name, systemJournal);
   return { ...fromJournal, warnings: [warning, ...fromJournal.warnings] };
+}
+
+/** They are all the same here: files are watched, and looked at now and then. */
+function requireFileBackend(backend: string, place: string): void {
+  if (/^(?:auto|polling|pyinotify|gamin)(?:\[|$)/i.test(backend)) return;
+  throw new Fleet2banError("invalid", `${place}: "${backend}" is none of auto, polling, pyinotify, gamin and systemd`);
 }
 
 function resolveJail(context: JailContext, name: string, journal: JournalPlace | null): JailSettings {
@@ -102,6 +110,10 @@ function resolveJail(context: JailContext, name: string, journal: JournalPlace |
   if (source === "journal" && read.journalMatches.length === 0) {
     warnings.push(`${place("journalmatch")}: is empty, so the jail reads the whole journal; name its unit`);
   }
+  const logEncoding = texts.get("logencoding") || "auto";
+  if (encodingNamed(logEncoding) === undefined) {
+    warnings.push(`${place("logencoding")}: "${logEncoding}" is not known here; lines are read as UTF-8`);
+  }
   const actions = loadActions(context, name, texts, warnings);
   const settings = {
     name,
@@ -110,7 +122,7 @@ function resolveJail(context: JailContext, name: string, journal: JournalPlace |
     logPaths: source === "file" ? logPaths : [],
     journalMatches: read.journalMatches,
     journal,
-    logEncoding: texts.get("logencoding") || "auto",
+    logEncoding,
     logTimezone: texts.get("logtimezone") || null,
     maxRetry: options.count("maxretry", 3),
     maxMatches: options.count("maxmatches", 5, 0),

@@ -1,6 +1,7 @@
 import { createLogFilters, type LogFilters } from "../filters/filter-log.ts";
 import type { LineClock } from "../filters/found-failure.ts";
 import type { TimeLimits, Trouble } from "../filters/watchdog.ts";
+import { encodingNamed } from "../settings/log-encoding.ts";
 import type { JailFailure } from "./delivery.ts";
 import type { WatchedJail } from "./watched-jail.ts";
 
@@ -40,7 +41,7 @@ export class LogLines {
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
     const readers = this.#jails.filter(({ settings }) => settings.logPaths.some(({ glob }) => globs.includes(glob)));
-    const byEncoding = Map.groupBy(readers, ({ settings }) => encodingOf(settings.logEncoding));
+    const byEncoding = Map.groupBy(readers, ({ settings }) => encodingNamed(settings.logEncoding) ?? "utf-8");
     const groups = [...byEncoding].map(([encoding, jails]): Group => {
       const filters = createLogFilters(
         jails.map(({ filter }) => filter),
@@ -50,15 +51,5 @@ export class LogLines {
     });
     this.#groups.set(key, groups);
     return groups;
-  }
-}
-
-/** `auto` is UTF-8 in practice; a name this runtime does not know is read as UTF-8 too, with replacement characters. */
-function encodingOf(name: string): string {
-  if (name.toLowerCase() === "auto") return "utf-8";
-  try {
-    return new TextDecoder(name).encoding;
-  } catch {
-    return "utf-8";
   }
 }

@@ -217,3 +217,18 @@ test("people and programs are told of every jail, broken or not", () => {
   );
   assert.deepEqual(values.at(-1), { kind: "summary", jails: 1, broken: 1, ok: false });
 });
+
+test("an encoding is known by Python's names too; one that is not is said to be read as UTF-8", () => {
+  for (const name of ["auto", "latin_1", "iso8859_15", "UTF_8", "koi8_r"]) {
+    assert.doesNotMatch(loadOne(`logencoding = ${name}\n`).warnings.join(), /logencoding/, name);
+  }
+  assert.match(loadOne("logencoding = cp850\n").warnings.join(), /logencoding: "cp850" is not known here.*UTF-8/);
+});
+
+test("a backend that fail2ban does not have is refused by name", () => {
+  for (const name of ["auto", "Polling", "pyinotify", "gamin"]) loadOne(`backend = ${name}\n`);
+  assert.match(
+    load("[a]\nfilter = f\nbackend = inotify\n").broken[0]?.problem ?? "",
+    /backend: "inotify" is none of auto,/,
+  );
+});
