@@ -12,7 +12,11 @@ export function clockAt(nowMs: number, mode: LineClock["mode"] = "any"): LineClo
 }
 
 /** A filter of these settings; what is not said is empty. */
-export function filterOf(settings: Partial<FilterSettings>, useDns: UseDns = "no"): Filter {
+export function filterOf(
+  settings: Partial<FilterSettings>,
+  useDns: UseDns = "no",
+  timezone: string | null = "UTC",
+): Filter {
   const empty = {
     name: "test",
     prefRegex: null,
@@ -22,7 +26,7 @@ export function filterOf(settings: Partial<FilterSettings>, useDns: UseDns = "no
     maxLines: 1,
     dateless: false,
   };
-  return compileFilter({ ...empty, ...settings }, { useDns, timezone: "UTC" });
+  return compileFilter({ ...empty, ...settings }, { useDns, timezone });
 }
 
 /** The only failure of an outcome, or undefined. */
