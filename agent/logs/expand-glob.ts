@@ -61,6 +61,7 @@ function patternOf(part: string): RegExp {
     const inside = token
       .slice(1, -1)
       .replaceAll("\\", "\\\\")
+      .replace(/^\^/, "\\^")
       .replace(/^!/, "^")
       .replace(/^(\^?)\]/, "$1\\]");
     return `[${inside.replaceAll("[", "\\[")}]`;

@@ -61,7 +61,7 @@ test("a rotated name leads to its log when that log is there", () => {
 test("a glob means what it means in Python", (t) => {
   const root = mkdtempSync(join(tmpdir(), "fleet2ban-glob-"));
   t.after(() => rmSync(root, { recursive: true, force: true }));
-  for (const directory of ["a/x", "b", "c.d"]) mkdirSync(join(root, directory), { recursive: true });
+  for (const directory of ["a/x", "b", "c.d", "d"]) mkdirSync(join(root, directory), { recursive: true });
   for (const file of [
     "a/1.log",
     "a/2.log",
@@ -71,11 +71,13 @@ test("a glob means what it means in Python", (t) => {
     "c.d/{1}.log",
     "c.d/[.log",
     "c.d/1+.log",
+    "d/^.log",
   ]) {
     writeFileSync(join(root, file), "");
   }
   const paths = (glob: string) => expandGlob(join(root, glob)).paths.map((path) => relative(root, path));
-  assert.deepEqual(paths("*/*.log"), ["a/1.log", "a/2.log", "b/10.log", "c.d/1+.log", "c.d/[.log", "c.d/{1}.log"]);
+  const logs = ["a/1.log", "a/2.log", "b/10.log", "c.d/1+.log", "c.d/[.log", "c.d/{1}.log", "d/^.log"];
+  assert.deepEqual(paths("*/*.log"), logs);
   assert.deepEqual(paths("**/3.log"), []);
   assert.deepEqual(paths("a/*/3.log"), ["a/x/3.log"]);
   assert.deepEqual(paths("[ab]/?.log"), ["a/1.log", "a/2.log"]);
@@ -84,6 +86,7 @@ test("a glob means what it means in Python", (t) => {
   assert.deepEqual(paths("c.d/{1}*"), ["c.d/{1}.log"]);
   assert.deepEqual(paths("c?d/1+*"), ["c.d/1+.log"]);
   assert.deepEqual(paths("c.d/[[]*"), ["c.d/[.log"]);
+  assert.deepEqual(paths("[^d]/?.log"), ["d/^.log"]);
   assert.deepEqual(paths("a/[z-a]*"), []);
   assert.deepEqual(paths("a/1.log"), ["a/1.log"]);
   assert.deepEqual(paths("nowhere/*.log"), []);
