@@ -62,8 +62,12 @@ export class OrderReceiver implements Disposable {
   readonly #frames: FrameReader;
   #askTimer: NodeJS.Timeout | undefined;
   #askDelayMs: number = askAgainMs.first;
+  /** Of a snapshot, with one question. */
+  #partsAtOnce = snapshotPartsMax;
   #reportTimer: NodeJS.Timeout | undefined;
   #lastReportMs = Number.NEGATIVE_INFINITY;
+  /** The last report was sent, and nothing has changed since. */
+  #reported = false;
   #spreadMs: number = spreadMsUnknown;
   #closed = false;
 
@@ -138,17 +142,17 @@ export class OrderReceiver implements Disposable {
     if (!this.#scopes.has(scope)) this.#scopes.set(scope, new ScopeState(scope));
   }
 
-  /** After each connect: frames may have been missed. */
+  /** After each connect: frames may have been missed. Those who were cut off together come back spread already. */
   connected(): void {
-    for (const state of this.#scopes.values()) state.doubt();
-    this.#askDelayMs = askAgainMs.first;
-    this.#ask(this.#spreadMs * this.#parts.random());
-    this.#report(this.#spreadMs * this.#parts.random());
+    // Too slow a line for several is cut by the server; one by one it gets there.
+    if ([...this.#scopes.values()].some(({ awaited }) => awaited !== undefined)) this.#partsAtOnce = 1;
+    // Ten thousand that come back must not all say what they have said a moment ago.
+    this.#catchUp(0, !this.#reported);
   }
 
-  /** The coordinator is back: whoever asked while it was away asks again. The payload is a heartbeat. */
+  /** The coordinator is back, perhaps with an older database: whoever asked while it was away asks again. A heartbeat. */
   hello(payload: Uint8Array): void {
-    if (this.#decode(payload) !== undefined) this.connected();
+    if (this.#decode(payload) !== undefined) this.#catchUp(this.#spreadMs * this.#parts.random(), true);
   }
 
   /** Anything the coordinator, or somebody pretending to be it, published to this host. */
@@ -182,9 +186,17 @@ export class OrderReceiver implements Disposable {
     clearTimeout(this.#reportTimer);
   }
 
+  #catchUp(delayMs: number, reports: boolean): void {
+    for (const state of this.#scopes.values()) state.doubt();
+    this.#askDelayMs = askAgainMs.first;
+    this.#ask(delayMs);
+    if (reports) this.#report(this.#spreadMs * this.#parts.random());
+  }
+
   #decode(payload: Uint8Array): ReceivedFrame | undefined {
     const frame = this.#frames.read(payload);
-    if (frame !== undefined) this.#spreadMs = frame.spreadMs;
+    // A bus that is back is asked by the whole fleet, however few hear a tenant's or a host's own orders.
+    if (frame?.scope === "fleet") this.#spreadMs = frame.spreadMs;
     return frame;
   }
 
@@ -211,7 +223,9 @@ export class OrderReceiver implements Disposable {
   #save(state: ScopeState, saved: "nothing" | "delta" | "snapshot", orders: readonly Order[]): void {
     const place = { epoch: String(state.epoch), revision: state.set.revision };
     if (saved === "delta") this.#parts.store.apply(state.scope, place, orders);
-    if (saved === "snapshot") this.#parts.store.replace(state.scope, place, state.set.entries());
+    if (saved !== "snapshot") return;
+    this.#parts.store.replace(state.scope, place, state.set.entries());
+    this.#partsAtOnce = snapshotPartsMax;
   }
 
   #stopAsking(): void {
@@ -234,7 +248,7 @@ export class OrderReceiver implements Disposable {
       // Cut off: `connected` asks afresh.
       if (
         positions.length === 0 ||
-        !this.#parts.send("sync", encodeMessage({ v: 1, parts: snapshotPartsMax, positions }))
+        !this.#parts.send("sync", encodeMessage({ v: 1, parts: this.#partsAtOnce, positions }))
       )
         return;
       const waitMs = this.#askDelayMs * (1 + this.#parts.random());
@@ -246,19 +260,22 @@ export class OrderReceiver implements Disposable {
   /** Soon, but not more often than it is useful; and once in a while even when nothing happened. */
   #report(delayMs: number): void {
     clearTimeout(this.#reportTimer);
+    this.#reported = false;
     if (this.#closed) return;
     const pauseMs = this.#lastReportMs + reportPauseMs - monotonicMs();
     this.#reportTimer = setTimeout(
       () => {
         this.#lastReportMs = monotonicMs();
-        this.#sendReport();
+        const sent = this.#sendReport();
         this.#report(reportIntervalMs * (0.75 + this.#parts.random() / 2));
+        this.#reported = sent;
       },
       Math.max(delayMs, pauseMs),
     );
   }
 
-  #sendReport(): void {
+  /** @returns false when cut off */
+  #sendReport(): boolean {
     for (const { scope, order } of this.#refused.reconsider()) this.#parts.onOrders(scope, [order]);
     const { problems, ...rest } = this.#parts.status();
     const nextOrderKey = this.#parts.nextKey?.();
@@ -272,7 +289,7 @@ export class OrderReceiver implements Disposable {
       ...rest,
       problems: problems.slice(0, reportedProblemsMax).map((problem) => problem.slice(0, 300)),
     };
-    this.#parts.send("status", encodeMessage(report));
+    return this.#parts.send("status", encodeMessage(report));
   }
 }
 

@@ -82,10 +82,9 @@ export class ScopeState {
     this.set.replace(standing, revision);
   }
 
-  /** A gap is possible: nothing is certain until the coordinator has answered. */
+  /** A gap is possible: nothing is certain until the coordinator has answered. What has come of a snapshot is kept. */
   doubt(): void {
     this.#inSync = false;
-    this.#assembly = undefined;
   }
 
   take(frame: ReceivedFrame, nowMs: number): FrameOutcome {

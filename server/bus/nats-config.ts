@@ -29,6 +29,11 @@ const payloadBytesMax = 1024 * 1024;
 /** A reader this far behind is cut off. 50 stopped readers cost 111 MB with it, 1.9 GB with the server's default. */
 const pendingBytesMax = 2 * 1024 * 1024;
 /**
+ * What is being written to a reader must be with him by then, or he is cut off and asks for what he missed. It is also how
+ * long nats-server 2.9 makes whoever writes to a full reader wait, and with him all the others he has something for.
+ */
+const writeDeadline = "1s";
+/**
  * For the handshake. Ten thousand agents that come back at once need 12 CPU seconds of the server; with less time than
  * that, handshakes that were begun are given up and begun again, and the fleet comes back the later the larger it is.
  */
@@ -56,7 +61,7 @@ export function natsConfig(settings: NatsSettings): string {
     `max_pending: ${pendingBytesMax}`,
     `max_control_line: ${controlLineBytesMax}`,
     `max_connections: ${connectionsMax}`,
-    `write_deadline: "5s"`,
+    `write_deadline: "${writeDeadline}"`,
     // A host that vanished without a word is noticed within three minutes.
     `ping_interval: "1m"`,
     `ping_max: 2`,

@@ -21,8 +21,8 @@ const snapshotsMax = 3;
 /** Different starting points of deltas remembered; after an outage nearly all agents ask from the same. */
 const deltasMax = 64;
 
-/** Sent at once to one host: an eighth of what nats-server holds for a slow reader before it cuts him off. */
-const answerBytesMax = 256 * 1024;
+/** Sent at once to one host: what a line of 1 Mbit/s takes within nats-server's write deadline. */
+const answerBytesMax = 128 * 1024;
 /** A signature costs 0.1 ms, and after an outage ten thousand hosts ask within seconds. */
 const heartbeatAgeMaxMs = 1000;
 

@@ -80,7 +80,6 @@ export class LightScope {
 
   doubt(): void {
     this.inSync = false;
-    this.#part = undefined;
   }
 
   position() {
