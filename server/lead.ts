@@ -52,6 +52,7 @@ export async function lead(
   const directory = new HostDirectory();
   const hosts = await listHosts(store, null, null, hostsMax);
   directory.load(hosts);
+  directory.awaitSeen(hosts, now());
   const revocations = revocationsOf(hosts, now());
   const conduct = new Conduct();
   const side = await openBusSide({ config, directory, conduct, revocations, events, now }, opened);

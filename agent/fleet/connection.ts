@@ -175,28 +175,30 @@ function subscribeAll(
   handlers: FleetHandlers,
   log: Logger,
 ): Subscription {
-  const listen = (subject: string, handler: (payload: Uint8Array) => void) =>
-    subscribe(connection, subject, handler, log);
-  listen(subjects.fleetOrders, handlers.onOrders);
-  listen(subjects.hello, handlers.onHello);
-  listen(subjects.down(host, "orders"), handlers.onOrders);
-  listen(subjects.down(host, "sync"), handlers.onOrders);
-  listen(subjects.down(host, "ack"), handlers.onAck);
-  listen(subjects.down(host, "jwt"), handlers.onJwt);
-  return listen(subjects.tenantOrders(tenant), handlers.onOrders);
+  const ofUs: Readonly<Record<string, (payload: Uint8Array) => void>> = {
+    [subjects.down(host, "orders")]: handlers.onOrders,
+    [subjects.down(host, "sync")]: handlers.onOrders,
+    [subjects.down(host, "ack")]: handlers.onAck,
+    [subjects.down(host, "jwt")]: handlers.onJwt,
+  };
+  subscribe(connection, subjects.fleetOrders, handlers.onOrders, log);
+  subscribe(connection, subjects.hello, handlers.onHello, log);
+  // One for all that is said to this host: each costs the server 2 kB and its part of every reconnect.
+  subscribe(connection, subjects.downOf(host), (payload, subject) => ofUs[subject]?.(payload), log);
+  return subscribe(connection, subjects.tenantOrders(tenant), handlers.onOrders, log);
 }
 
 function subscribe(
   connection: NatsConnection,
   subject: string,
-  handler: (payload: Uint8Array) => void,
+  handler: (payload: Uint8Array, subject: string) => void,
   log: Logger,
 ): Subscription {
   return connection.subscribe(subject, {
     callback: (error, message) => {
       if (error !== null) {
         log.warn({ subject, problem: error.message, event: "fleet_refused" }, "the bus refused a subscription");
-      } else guarded(() => handler(message.data), log);
+      } else guarded(() => handler(message.data, message.subject), log);
     },
   });
 }

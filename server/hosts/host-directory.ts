@@ -1,4 +1,8 @@
+import { minuteMs } from "../../shared/durations.ts";
 import type { Scope } from "../../shared/order.ts";
+
+/** An agent reports every 75 seconds at the latest. */
+const reportedWithinMs = 2 * minuteMs;
 
 export type KnownHost = Readonly<{
   host: string;
@@ -17,13 +21,17 @@ export class HostDirectory {
   #hosts = new Map<string, KnownHost>();
   #byKey = new Map<string, string>();
   readonly #connected = new Set<string>();
-  /** Connected hosts by tenant; counted anew after a change, because ten thousand hosts ask in the same second. */
+  /** Connected until the bus or this coordinator went away, and not back yet. */
+  readonly #awaited = new Set<string>();
+  /** Of both, by tenant; counted anew after a change, because ten thousand hosts ask in the same second. */
   #counts: Map<string, number> | undefined;
 
   load(hosts: readonly KnownHost[]): void {
     this.#hosts = new Map(hosts.map((each) => [each.host, each]));
     this.#byKey = new Map(hosts.map((each) => [each.publicKey, each.host]));
-    for (const host of this.#connected) if (!this.#hosts.has(host)) this.#connected.delete(host);
+    for (const known of [this.#connected, this.#awaited]) {
+      for (const host of known) if (!this.#hosts.has(host)) known.delete(host);
+    }
     this.#counts = undefined;
   }
 
@@ -57,8 +65,9 @@ export class HostDirectory {
     if (this.#connected.has(host) === connected) return;
     if (connected) this.#connected.add(host);
     else this.#connected.delete(host);
+    const isCounted = this.#awaited.delete(host);
     const tenant = this.#hosts.get(host)?.tenant;
-    if (this.#counts === undefined || tenant === undefined) return;
+    if (this.#counts === undefined || tenant === undefined || isCounted) return;
     this.#counts.set(tenant, (this.#counts.get(tenant) ?? 0) + (connected ? 1 : -1));
   }
 
@@ -66,24 +75,42 @@ export class HostDirectory {
     return this.#connected.has(host);
   }
 
-  /** Nobody's connection is known any more: the bus itself went away. */
+  /** Nobody's connection is known any more: the bus itself went away. All are about to come back. */
   forgetConnections(): void {
+    for (const host of this.#connected) this.#awaited.add(host);
     this.#connected.clear();
+  }
+
+  /** Nobody's connection is known yet: whom the coordinator before us has heard a moment ago is there. */
+  awaitSeen(hosts: Iterable<Readonly<{ host: string; lastSeenMs: number | null }>>, nowMs: number): void {
+    for (const { host, lastSeenMs } of hosts) {
+      const isRecent = lastSeenMs !== null && nowMs - lastSeenMs < reportedWithinMs;
+      if (isRecent && this.tenantOf(host) !== undefined && !this.#connected.has(host)) this.#awaited.add(host);
+    }
     this.#counts = undefined;
   }
 
-  /** Connected hosts that hear this scope. */
+  /** Whoever has not come back by now is away. */
+  stopAwaiting(): void {
+    this.#awaited.clear();
+    this.#counts = undefined;
+  }
+
+  /**
+   * Hosts that hear this scope, or will in a moment: the pace of all that they say together goes by their number, and
+   * must do so before they are all there.
+   */
   listeners(scope: Scope): number {
-    if (scope === "fleet") return this.#connected.size;
+    if (scope === "fleet") return this.#connected.size + this.#awaited.size;
     const name = scope.slice(scope.indexOf(":") + 1);
-    if (scope.startsWith("host:")) return this.#connected.has(name) ? 1 : 0;
+    if (scope.startsWith("host:")) return this.#connected.has(name) || this.#awaited.has(name) ? 1 : 0;
     this.#counts ??= this.#countByTenant();
     return this.#counts.get(name) ?? 0;
   }
 
   #countByTenant(): Map<string, number> {
     const counts = new Map<string, number>();
-    for (const host of this.#connected) {
+    for (const host of [...this.#connected, ...this.#awaited]) {
       const tenant = this.#hosts.get(host)?.tenant;
       if (tenant !== undefined) counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
     }

@@ -11,7 +11,7 @@ import { type LineUser, NatsLine } from "./nats-line.ts";
 export type AgentsOrder =
   | Readonly<{
       do: "start";
-      place: Readonly<{ host: string; port: number; ca: string | null }>;
+      place: Readonly<{ host: string; port: number; tls: boolean }>;
       orderKey: string;
       tenant: string;
       users: readonly Readonly<{ host: string; jwt: string; key: string }>[];
@@ -74,10 +74,7 @@ abstract class SimulatedAgent {
 
   open(): void {
     const { host, common } = this;
-    const heard = [
-      ...[subjects.fleetOrders, subjects.hello, subjects.tenantOrders(common.tenant)],
-      ...(["orders", "sync", "ack", "jwt"] as const).map((verb) => subjects.down(host, verb)),
-    ];
+    const heard = [subjects.fleetOrders, subjects.hello, subjects.downOf(host), subjects.tenantOrders(common.tenant)];
     this.#line = new NatsLine(common.place, this.#user, heard, {
       onReady: () => {
         if (this.ready) return;
@@ -142,6 +139,7 @@ class LightAgent extends SimulatedAgent {
   #askTimer: NodeJS.Timeout | undefined;
   #reportTimer: NodeJS.Timeout | undefined;
   #lastReportMs = Number.NEGATIVE_INFINITY;
+  #reported = false;
 
   constructor(user: LineUser, common: Common, known: Extract<AgentsOrder, { do: "start" }>["known"]) {
     super(user, common);
@@ -158,18 +156,22 @@ class LightAgent extends SimulatedAgent {
     return { epoch, revision, hash, inSync: [...this.#scopes.values()].every(({ inSync }) => inSync) };
   }
   connected(): void {
-    for (const scope of this.#scopes.values()) scope.doubt();
-    this.#ask(this.spreadMs * Math.random());
-    this.#report(this.spreadMs * Math.random());
+    this.#catchUp(0);
+    if (!this.#reported) this.#report(this.spreadMs * Math.random());
   }
   hello(payload: Buffer): void {
     this.spreadMs = this.common.frames.read(payload).frame.spreadMs;
-    this.connected();
+    this.#catchUp(this.spreadMs * Math.random());
+    this.#report(this.spreadMs * Math.random());
+  }
+  #catchUp(delayMs: number): void {
+    for (const scope of this.#scopes.values()) scope.doubt();
+    this.#ask(delayMs);
   }
   receive(payload: Buffer): void {
     const shared = this.common.frames.read(payload);
     const { spreadMs } = shared.frame;
-    this.spreadMs = spreadMs;
+    if (shared.frame.scope === "fleet") this.spreadMs = spreadMs;
     const outcome = this.#scopes.get(shared.frame.scope)?.take(shared);
     if (outcome === undefined) return;
     if (outcome.changed) this.#report(spreadMs * Math.random());
@@ -196,6 +198,7 @@ class LightAgent extends SimulatedAgent {
 
   #report(delayMs: number): void {
     clearTimeout(this.#reportTimer);
+    this.#reported = false;
     const pauseMs = this.#lastReportMs + reportMs.pause - performance.now();
     this.#reportTimer = setTimeout(
       () => {
@@ -207,8 +210,9 @@ class LightAgent extends SimulatedAgent {
           hash,
         }));
         const said = { version: "bench", firewall: "observe", enforcing: false, problems: [], refused: [] };
-        this.send("status", encodeMessage({ v: 1, atMs: Date.now(), scopes, ...said }));
+        const sent = this.send("status", encodeMessage({ v: 1, atMs: Date.now(), scopes, ...said }));
         this.#report(reportMs.every * (0.75 + Math.random() / 2));
+        this.#reported = sent;
       },
       Math.max(delayMs, pauseMs),
     );
