@@ -1,6 +1,8 @@
-import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { sign } from "node:crypto";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { lineOptions } from "../../shared/bus-line.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
+import { signingKeyOf } from "../../shared/nkey-seed.ts";
 
 export type BusAddress = Readonly<{
   url: string;
@@ -27,11 +29,13 @@ export async function connectAs(
   user: Readonly<{ name: string; jwt: () => string; seed: string; inbox: string }>,
 ): Promise<NatsConnection> {
   const servers = [...(address.urls ?? [address.url])];
+  const key = signingKeyOf(user.seed);
+  const signed = (nonce: string) => sign(null, Buffer.from(nonce), key).toString("base64");
   try {
     return await connect({
       servers,
       name: user.name,
-      authenticator: jwtAuthenticator(user.jwt, new TextEncoder().encode(user.seed)),
+      authenticator: (nonce) => ({ jwt: user.jwt(), sig: signed(nonce ?? "") }),
       inboxPrefix: user.inbox,
       maxReconnectAttempts: -1,
       ignoreAuthErrorAbort: true,
