@@ -15,7 +15,13 @@ export function cpuSecondsApart(pid: number): Readonly<{ own: number; children: 
   return { own: (user + system) / ticksPerSecond, children: (childUser + childSystem) / ticksPerSecond };
 }
 
-/** The same of a process and all its living descendants. */
+/** The same without its children: a server that was killed would be counted with the coordinator that ran it. */
+export function ownCpuSeconds(pid: number): number {
+  const fields = statOf(pid);
+  return fields.slice(11, 13).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
+}
+
+/** CPU seconds of a process and all its living descendants. */
 export function cpuSecondsOfTree(pid: number): number {
   const children = new Map<number, number[]>();
   for (const name of readdirSync("/proc")) {

@@ -8,7 +8,7 @@ import { agentJwt } from "../../server/bus/jwt.ts";
 import { type BusKeys, loadBusKeys } from "../../server/bus/keys.ts";
 import { freePorts } from "../support/live-fleet.ts";
 import { startProgram } from "../support/program.ts";
-import { cpuSeconds } from "./cpu-seconds.ts";
+import { cpuSeconds, ownCpuSeconds } from "./cpu-seconds.ts";
 import type { AgentsOrder, AgentsReport } from "./fleet-agents.ts";
 import { fastUserKey } from "./nats-line.ts";
 
@@ -44,7 +44,6 @@ export async function openBench({ agents, bans, processes, whole: wholeMax, tls 
   const { program: coordinator, url } = await start();
   opened.use(coordinator);
   const keys = loadBusKeys(dataDir);
-  const ca = tls ? readFileSync(join(dataDir, "keys", "bus-ca.pem"), "utf8") : null;
   const children: ChildProcess[] = [];
   opened.defer(() => {
     for (const child of children) child.disconnect();
@@ -61,7 +60,7 @@ export async function openBench({ agents, bans, processes, whole: wholeMax, tls 
     postgresPid: () => pidOf("postgres/cluster/postmaster.pid"),
     /** Since each part began. */
     cpu: () => ({
-      coordinator: cpuSeconds(coordinator.pid),
+      coordinator: ownCpuSeconds(coordinator.pid),
       nats: cpuSeconds(pidOf("nats/nats.pid")),
       agents: children.reduce((sum, { pid = 0 }) => sum + cpuSeconds(pid), 0),
     }),
@@ -77,7 +76,7 @@ export async function openBench({ agents, bans, processes, whole: wholeMax, tls 
         const child = fork(agentsFile, { execArgv: ["--disable-warning=ExperimentalWarning"] });
         fresh.push(child);
         whole += Math.min(wholeEach, group.length);
-        const place = { host: "127.0.0.1", port, ca };
+        const place = { host: "127.0.0.1", port, tls };
         child.send({
           do: "start",
           place,

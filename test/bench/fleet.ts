@@ -7,7 +7,7 @@ import { type CommandHelp, formatHelp, parseCommandLine, reportFatal } from "../
 import { exitCodeOf, exitCodes, Fleet2banError } from "../../shared/errors.ts";
 import { canaryBanId } from "../../shared/order.ts";
 import { OrderSet, type Standing } from "../../shared/order-set.ts";
-import { cpuSeconds, cpuSecondsOfTree, memoryMb } from "./cpu-seconds.ts";
+import { cpuSeconds, cpuSecondsOfTree, memoryMb, ownCpuSeconds } from "./cpu-seconds.ts";
 import type { AgentsOrder } from "./fleet-agents.ts";
 import { type Bench, hear, isInStep, openBench, secondsSince, untilTrue } from "./fleet-bench.ts";
 
@@ -130,7 +130,7 @@ async function measureIdle(bench: Bench, seconds: number) {
   // Reports that follow the last ban are not idleness.
   await sleep(5_000);
   const used = () => [
-    cpuSeconds(bench.coordinator.pid),
+    ownCpuSeconds(bench.coordinator.pid),
     cpuSecondsOfTree(bench.postgresPid()),
     cpuSeconds(bench.natsPid()),
   ];

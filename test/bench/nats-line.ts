@@ -39,7 +39,7 @@ export class NatsLine {
   #closed = false;
 
   constructor(
-    place: Readonly<{ host: string; port: number; ca: string | null }>,
+    place: Readonly<{ host: string; port: number; tls: boolean }>,
     user: LineUser,
     subscriptions: readonly string[],
     handlers: LineHandlers,
@@ -53,12 +53,9 @@ export class NatsLine {
     socket.on("error", closed).on("close", closed);
     socket.once("data", (data) => {
       const nonce = /"nonce":"([^"]+)"/.exec(data.toString("latin1"))?.[1] ?? "";
-      if (place.ca === null) this.#log(nonce);
+      if (!place.tls) this.#log(nonce);
       else {
-        const secureContext = contextFor(place.ca);
-        const secure = connectTls({ socket, secureContext, checkServerIdentity: () => undefined }, () =>
-          this.#log(nonce),
-        );
+        const secure = connectTls({ socket, secureContext, rejectUnauthorized: false }, () => this.#log(nonce));
         this.#socket = secure;
         secure.on("error", closed).on("close", closed);
       }
@@ -123,13 +120,12 @@ export class NatsLine {
   }
 }
 
-/** One for all: ten thousand would read the same authority ten thousand times. */
-const contexts = new Map<string, SecureContext>();
-function contextFor(ca: string): SecureContext {
-  const known = contexts.get(ca) ?? createSecureContext({ ca });
-  contexts.set(ca, known);
-  return known;
-}
+/**
+ * A handshake costs the server what any agent's does, and this side as little as it can: ten thousand hosts have ten
+ * thousand machines for it, and here they share two cores with the server that is measured. So nobody's certificate is
+ * checked, and no key is made for an exchange that Debian's nats-server does not know (ML-KEM, 0.5 ms).
+ */
+const secureContext: SecureContext = createSecureContext({ ecdhCurve: "X25519" });
 
 const crlf = Buffer.from("\r\n");
 
