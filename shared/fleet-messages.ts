@@ -27,6 +27,8 @@ export type ScopePosition = Readonly<z.infer<typeof ScopePosition>>;
  */
 export const snapshotPartsMax = 8;
 
+const setHash = z.string().check(z.regex(/^[0-9a-f]{16}$/));
+
 /** `up.<host>.sync`: brings what comes after each position; `chunk` instead asks for one part of a snapshot. */
 export const SyncRequest = z.object({
   v: z.literal(1),
@@ -35,22 +37,34 @@ export const SyncRequest = z.object({
   positions: z
     .array(
       z.extend(ScopePosition, {
+        /** What the set amounts to there; with it the agent also understands `CurrentPositions`. Absent before 0.2. */
+        hash: z.exactOptional(setHash),
         /** The agent's set is wrong whatever its revision says: it needs a snapshot. */
         damaged: z.optional(z.boolean()),
         chunk: z.optional(z.object({ epoch: positive, revision: count, index: positive })),
       }),
     )
     .check(z.minLength(1), z.maxLength(scopesMax)),
+  /** As in `StatusReport`; goes with `hash`. */
+  observing: z.exactOptional(z.boolean()),
 });
 export type SyncRequest = Readonly<z.infer<typeof SyncRequest>>;
+
+/**
+ * `down.<host>.current`: of these positions of a question nothing is missing. Not signed, because it changes nothing: an
+ * agent only believes to be where it is, which whoever runs the bus could have it believe with any old heartbeat.
+ */
+export const CurrentPositions = z.object({
+  v: z.literal(1),
+  positions: z.array(ScopePosition).check(z.maxLength(scopesMax)),
+});
+export type CurrentPositions = Readonly<z.infer<typeof CurrentPositions>>;
 
 /** `up.<host>.status`: what the agent has carried out. The only proof of arrival there is. */
 export const StatusReport = z.object({
   v: z.literal(1),
   atMs: count,
-  scopes: z
-    .array(z.extend(ScopePosition, { hash: z.string().check(z.regex(/^[0-9a-f]{16}$/)) }))
-    .check(z.maxLength(scopesMax)),
+  scopes: z.array(z.extend(ScopePosition, { hash: setHash })).check(z.maxLength(scopesMax)),
   refused: z
     .array(
       z.object({
@@ -113,6 +127,8 @@ export function decodeMessage<Message>(shape: z.Shape<Message>, payload: Uint8Ar
 }
 
 /** JSON in UTF-8; the type says which message it is. */
-export function encodeMessage(message: SyncRequest | StatusReport | BatchAck | JwtRenewal): Uint8Array {
+export function encodeMessage(
+  message: SyncRequest | CurrentPositions | StatusReport | BatchAck | JwtRenewal,
+): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(message));
 }

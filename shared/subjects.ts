@@ -36,8 +36,8 @@ export const subjects = {
 } as const;
 
 export type UpVerb = "sync" | "renew" | "status";
-/** `orders` carries host-scope frames, `sync` deltas and snapshots. */
-export type DownVerb = "ack" | "orders" | "sync" | "jwt" | "settings";
+/** `orders` carries host-scope frames, `sync` deltas and snapshots, `current` says of which positions nothing is missing. */
+export type DownVerb = "ack" | "orders" | "sync" | "current" | "jwt" | "settings";
 
 /** The host an agent's subject speaks for: `f2b.v1.up.<host>.sync` → `<host>`; undefined when it is not such a subject. */
 export function hostOfSubject(subject: string): string | undefined {

@@ -25,6 +25,8 @@ export type FleetHandlers = Readonly<{
   /** Order frames of every kind, unverified. */
   onOrders: (payload: Uint8Array) => void;
   onHello: (payload: Uint8Array) => void;
+  /** Of which positions nothing is missing. */
+  onCurrent: (payload: Uint8Array) => void;
   onAck: (payload: Uint8Array) => void;
   onJwt: (payload: Uint8Array) => void;
 }>;
@@ -178,6 +180,7 @@ function subscribeAll(
   const ofUs: Readonly<Record<string, (payload: Uint8Array) => void>> = {
     [subjects.down(host, "orders")]: handlers.onOrders,
     [subjects.down(host, "sync")]: handlers.onOrders,
+    [subjects.down(host, "current")]: handlers.onCurrent,
     [subjects.down(host, "ack")]: handlers.onAck,
     [subjects.down(host, "jwt")]: handlers.onJwt,
   };

@@ -29,6 +29,8 @@ export type Fleet = AsyncDisposable &
     problems(): readonly string[];
     /** See `OrderReceiver.canary`. */
     canary(): string | undefined;
+    /** Tells the coordinator now what `status` says, and not with the next regular report. */
+    report(): void;
     /** Whether the coordinator's bus answers now. */
     reached(): Promise<boolean>;
   }>;
@@ -96,6 +98,7 @@ export function openFleet(parts: FleetParts): Fleet {
       },
       onOrders: (payload) => receiver.receive(payload),
       onHello: (payload) => receiver.hello(payload),
+      onCurrent: (payload) => receiver.confirm(payload),
       onAck: (payload) => outbox.acknowledged(decodeMessage(BatchAck, payload, "acknowledgement")),
       onJwt: (payload) => renewal.receive(payload),
     },
@@ -107,6 +110,7 @@ export function openFleet(parts: FleetParts): Fleet {
   return {
     add: (parcel) => outbox.add(parcel),
     canary: () => receiver.canary,
+    report: () => receiver.report(),
     reached: () => connection.ping(),
     problems: () => outbox.problems,
     state: () => ({

@@ -1,5 +1,7 @@
 import { minuteMs, secondMs } from "../../shared/durations.ts";
 import {
+  CurrentPositions,
+  decodeMessage,
   encodeMessage,
   reportedProblemsMax,
   type StatusReport,
@@ -9,10 +11,10 @@ import { canaryBanId, type Order, type Scope } from "../../shared/order.ts";
 import type { ReceivedFrame } from "../../shared/order-frame.ts";
 import type { Standing } from "../../shared/order-set.ts";
 import type { UpVerb } from "../../shared/subjects.ts";
-import { monotonicMs } from "../monotonic.ts";
 import { FrameReader, type FrameReaderParts } from "./frame-reader.ts";
 import { ObserveMode, type ObserveStore } from "./observe-mode.ts";
 import { RefusedOrders, type RefusedOrdersParts } from "./refused-orders.ts";
+import { ReportPace } from "./report-pace.ts";
 import { ScopeState } from "./scope-state.ts";
 
 /** What is kept over a restart. Epochs are numbers in text. */
@@ -43,10 +45,6 @@ export type OrderReceiverParts = Readonly<{
 const askAgainMs = { first: 2 * secondMs, longest: minuteMs } as const;
 /** Parts that come together come at once; of an older coordinator, or when it had no room for more, the next is asked for. */
 const nextPartMs = 200;
-/** Reports come at least this often … */
-const reportIntervalMs = minuteMs;
-/** … and at most this often. */
-const reportPauseMs = secondMs;
 /** Until the coordinator has said how far to spread, ask as one of a thousand would. */
 const spreadMsUnknown = secondMs;
 
@@ -60,14 +58,11 @@ export class OrderReceiver implements Disposable {
   readonly #refused: RefusedOrders;
   readonly #observe: ObserveMode;
   readonly #frames: FrameReader;
+  readonly #reports: ReportPace;
   #askTimer: NodeJS.Timeout | undefined;
   #askDelayMs: number = askAgainMs.first;
   /** Of a snapshot, with one question. */
   #partsAtOnce = snapshotPartsMax;
-  #reportTimer: NodeJS.Timeout | undefined;
-  #lastReportMs = Number.NEGATIVE_INFINITY;
-  /** The last report was sent, and nothing has changed since. */
-  #reported = false;
   #spreadMs: number = spreadMsUnknown;
   #closed = false;
 
@@ -77,6 +72,7 @@ export class OrderReceiver implements Disposable {
     this.#refused = new RefusedOrders(parts);
     this.#observe = new ObserveMode(parts.store);
     this.#frames = new FrameReader(parts);
+    this.#reports = new ReportPace(() => this.#sendReport(), parts.random);
     const names: readonly Scope[] = ["fleet", `tenant:${parts.tenant}`, `host:${parts.host}`];
     this.#scopes = new Map(names.map((name) => [name, new ScopeState(name)]));
     for (const [scope, { epoch, revision, standing }] of parts.store.load(parts.now())) {
@@ -116,6 +112,10 @@ export class OrderReceiver implements Disposable {
     return this.#scopes.get("fleet")?.set.get("ban", canaryBanId)?.net;
   }
 
+  report(): void {
+    this.#reports.soon(0);
+  }
+
   /** Revision and hash per scope, as reported. */
   positions(): StatusReport["scopes"] {
     return [...this.#scopes.values()].map(({ scope, epoch, set }) => ({
@@ -147,7 +147,7 @@ export class OrderReceiver implements Disposable {
     // Too slow a line for several is cut by the server; one by one it gets there.
     if ([...this.#scopes.values()].some(({ awaited }) => awaited !== undefined)) this.#partsAtOnce = 1;
     // Ten thousand that come back must not all say what they have said a moment ago.
-    this.#catchUp(0, !this.#reported);
+    this.#catchUp(0, !this.#reports.isDone);
   }
 
   /** The coordinator is back, perhaps with an older database: whoever asked while it was away asks again. A heartbeat. */
@@ -169,7 +169,7 @@ export class OrderReceiver implements Disposable {
     this.#carryOut(frame.scope, orders);
     this.#save(state, saved, orders);
     this.#refused.noteUnusable(frame.scope, unusable, saved === "snapshot");
-    if (saved !== "nothing") this.#report(frame.spreadMs * this.#parts.random());
+    if (saved !== "nothing") this.#reports.soon(frame.spreadMs * this.#parts.random());
     if (ask === "now") {
       // It answers: the next part is not to wait as long as somebody who does not.
       this.#askDelayMs = askAgainMs.first;
@@ -180,17 +180,24 @@ export class OrderReceiver implements Disposable {
     else if (this.inSync()) this.#stopAsking();
   }
 
+  /** An answer to a question: of these positions nothing is missing. */
+  confirm(payload: Uint8Array): void {
+    const { positions } = decodeMessage(CurrentPositions, payload, "answer of the coordinator");
+    for (const { scope, epoch, revision } of positions) this.#scopes.get(scope)?.confirm(epoch, revision);
+    if (this.inSync()) this.#stopAsking();
+  }
+
   [Symbol.dispose](): void {
     this.#closed = true;
     clearTimeout(this.#askTimer);
-    clearTimeout(this.#reportTimer);
+    this.#reports[Symbol.dispose]();
   }
 
   #catchUp(delayMs: number, reports: boolean): void {
     for (const state of this.#scopes.values()) state.doubt();
     this.#askDelayMs = askAgainMs.first;
     this.#ask(delayMs);
-    if (reports) this.#report(this.#spreadMs * this.#parts.random());
+    if (reports) this.#reports.soon(this.#spreadMs * this.#parts.random());
   }
 
   #decode(payload: Uint8Array): ReceivedFrame | undefined {
@@ -211,7 +218,7 @@ export class OrderReceiver implements Disposable {
       ? "only observes now: its orders are kept, and no ban of them is enforced"
       : "enforces its orders again";
     this.#parts.log.warn({ event: on ? "observes" : "enforces" }, `this host ${said}`);
-    this.#report(0);
+    this.#reports.soon(0);
   }
 
   #carryOut(scope: Scope, orders: readonly Order[]): void {
@@ -241,37 +248,17 @@ export class OrderReceiver implements Disposable {
       this.#askTimer = undefined;
       const behind = [...this.#scopes.values()].filter((state) => !state.inSync);
       const positions = behind.map(({ scope, epoch, set, damaged, awaited }) => ({
-        ...{ scope, epoch, revision: set.revision },
+        ...{ scope, epoch, revision: set.revision, hash: set.hash },
         ...(damaged ? { damaged } : {}),
         ...(awaited === undefined ? {} : { chunk: awaited }),
       }));
+      const question = { v: 1, parts: this.#partsAtOnce, positions, observing: this.#observe.on } as const;
       // Cut off: `connected` asks afresh.
-      if (
-        positions.length === 0 ||
-        !this.#parts.send("sync", encodeMessage({ v: 1, parts: this.#partsAtOnce, positions }))
-      )
-        return;
+      if (positions.length === 0 || !this.#parts.send("sync", encodeMessage(question))) return;
       const waitMs = this.#askDelayMs * (1 + this.#parts.random());
       this.#askDelayMs = Math.min(this.#askDelayMs * 2, askAgainMs.longest);
       this.#ask(waitMs + this.#spreadMs);
     }, delayMs);
-  }
-
-  /** Soon, but not more often than it is useful; and once in a while even when nothing happened. */
-  #report(delayMs: number): void {
-    clearTimeout(this.#reportTimer);
-    this.#reported = false;
-    if (this.#closed) return;
-    const pauseMs = this.#lastReportMs + reportPauseMs - monotonicMs();
-    this.#reportTimer = setTimeout(
-      () => {
-        this.#lastReportMs = monotonicMs();
-        const sent = this.#sendReport();
-        this.#report(reportIntervalMs * (0.75 + this.#parts.random() / 2));
-        this.#reported = sent;
-      },
-      Math.max(delayMs, pauseMs),
-    );
   }
 
   /** @returns false when cut off */

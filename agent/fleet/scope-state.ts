@@ -87,6 +87,13 @@ export class ScopeState {
     this.#inSync = false;
   }
 
+  /** The coordinator has nothing more than this. */
+  confirm(epoch: number, revision: number): void {
+    if (this.#damaged || epoch !== this.#epoch || revision !== this.set.revision) return;
+    this.#inSync = true;
+    this.#assembly = undefined;
+  }
+
   take(frame: ReceivedFrame, nowMs: number): FrameOutcome {
     if (frame.epoch < this.#epoch) return ignoring("of an earlier life of the order log: a replay");
     return frame.kind === "snapshot" ? this.#takeChunk(frame, nowMs) : this.#takeDelta(frame);

@@ -53,6 +53,11 @@ export class ScopeFrames {
     return frame;
   }
 
+  /** Whether nothing is missing there, so that there is nothing to sign. */
+  isCurrent({ revision, hash }: Readonly<{ revision: number; hash: string }>): boolean {
+    return revision === this.#log.revision && hash === this.#log.hash;
+  }
+
   /** From `revision` to now, undefined when that needs a snapshot. */
   since(revision: number, context: FrameContext): readonly Buffer[] | undefined {
     this.#heedObserve(context);

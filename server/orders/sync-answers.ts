@@ -1,4 +1,4 @@
-import { decodeMessage, SyncRequest } from "../../shared/fleet-messages.ts";
+import { type CurrentPositions, decodeMessage, encodeMessage, SyncRequest } from "../../shared/fleet-messages.ts";
 import type { Scope } from "../../shared/order.ts";
 import { subjects } from "../../shared/subjects.ts";
 import type { Bus } from "../bus/bus.ts";
@@ -79,19 +79,29 @@ export class SyncAnswers implements AsyncDisposable {
     const { contextOf, framesOf, scopesOf } = this.#parts;
     const epoch = this.#parts.epoch();
     const allowed = scopesOf(host);
-    const { parts = 1 } = request;
-    for (const { scope, ...position } of request.positions) {
+    const { parts = 1, observing = false } = request;
+    const current: CurrentPositions["positions"] = [];
+    for (const { scope, hash, ...position } of request.positions) {
       if (!allowed.has(scope)) continue;
       const frames = await framesOf(scope);
       const context = contextOf(scope);
       const knowsEpoch = position.epoch === epoch;
       const continues = knowsEpoch && position.damaged !== true && position.chunk === undefined;
+      const { revision } = position;
+      const isTold = context.observe === undefined || context.observe === observing;
+      if (continues && isTold && hash !== undefined && frames.isCurrent({ revision, hash })) {
+        current.push({ scope, epoch, revision });
+        continue;
+      }
       const delta = continues ? frames.since(position.revision, context) : undefined;
       const least = knowsEpoch ? position.revision : 0;
       const part = position.chunk?.epoch === epoch ? position.chunk : undefined;
       bytes += this.#send(host, delta ?? frames.parts(context, least, parts, part));
     }
-    return bytes;
+    if (current.length === 0) return bytes;
+    const told = encodeMessage({ v: 1, positions: current });
+    this.#parts.bus.publish(subjects.down(host, "current"), told);
+    return bytes + told.length;
   }
 
   #send(host: string, frames: readonly Buffer[]): number {

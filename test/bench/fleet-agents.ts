@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { OrderReceiver } from "../../agent/fleet/orders.ts";
-import { encodeMessage, snapshotPartsMax } from "../../shared/fleet-messages.ts";
+import { type CurrentPositions, encodeMessage, snapshotPartsMax } from "../../shared/fleet-messages.ts";
 import type { Scope } from "../../shared/order.ts";
 import { subjects } from "../../shared/subjects.ts";
 import { MemoryOrderStore, quietLog } from "../support/fleet-memory.ts";
@@ -22,7 +22,8 @@ export type AgentsOrder =
     }>
   | Readonly<{ do: "connect" }>
   | Readonly<{ do: "watch"; revision: number }>
-  | Readonly<{ do: "report" }>;
+  /** `positions`: and where each is, which costs as much as a ban's way to all of them. */
+  | Readonly<{ do: "report"; positions: boolean }>;
 export type AgentsReport =
   | Readonly<{ said: "reached"; revision: number; atMs: number }>
   | Readonly<{
@@ -67,10 +68,12 @@ abstract class SimulatedAgent {
     this.#user = user;
   }
 
-  abstract get fleet(): Readonly<{ epoch: number; revision: number; hash: string; inSync: boolean }>;
+  abstract get fleet(): Readonly<{ epoch: number; revision: number; hash: string }>;
+  abstract get inSync(): boolean;
   abstract connected(): void;
   abstract receive(payload: Buffer): void;
   abstract hello(payload: Buffer): void;
+  abstract confirm(payload: Buffer): void;
 
   open(): void {
     const { host, common } = this;
@@ -83,7 +86,11 @@ abstract class SimulatedAgent {
         this.connected();
         handShaken();
       },
-      onMessage: (subject, payload) => (subject === subjects.hello ? this.hello(payload) : this.receive(payload)),
+      onMessage: (subject, payload) => {
+        if (subject === subjects.hello) this.hello(payload);
+        else if (subject.endsWith(".current")) this.confirm(payload);
+        else this.receive(payload);
+      },
       onClosed: () => {
         if (!this.ready) handShaken();
         this.ready = false;
@@ -118,7 +125,10 @@ class WholeAgent extends SimulatedAgent {
   get fleet() {
     const position = this.#receiver.positions().find(({ scope }) => scope === "fleet");
     const { epoch = 0, revision = 0, hash = "" } = position ?? {};
-    return { epoch, revision, hash, inSync: this.#receiver.inSync() };
+    return { epoch, revision, hash };
+  }
+  get inSync() {
+    return this.#receiver.inSync();
   }
   connected(): void {
     this.#receiver.connected();
@@ -130,6 +140,9 @@ class WholeAgent extends SimulatedAgent {
   }
   hello(payload: Buffer): void {
     this.#receiver.hello(payload);
+  }
+  confirm(payload: Buffer): void {
+    this.#receiver.confirm(payload);
   }
 }
 
@@ -153,7 +166,11 @@ class LightAgent extends SimulatedAgent {
 
   get fleet() {
     const { epoch, revision, hash } = this.#fleet;
-    return { epoch, revision, hash, inSync: [...this.#scopes.values()].every(({ inSync }) => inSync) };
+    return { epoch, revision, hash };
+  }
+  get inSync() {
+    for (const scope of this.#scopes.values()) if (!scope.inSync) return false;
+    return true;
   }
   connected(): void {
     this.#catchUp(0);
@@ -178,11 +195,18 @@ class LightAgent extends SimulatedAgent {
     if (outcome.ask === "now") this.#ask(0);
     else if (outcome.ask === "wait") this.#ask(nextPartMs);
     else if (outcome.ask === "soon" && this.#askTimer === undefined) this.#ask(spreadMs * Math.random());
-    else if (this.fleet.inSync) {
-      clearTimeout(this.#askTimer);
-      this.#askTimer = undefined;
-    }
+    else if (this.inSync) this.#stopAsking();
     if (outcome.changed) this.common.changed(this);
+  }
+
+  confirm(payload: Buffer): void {
+    const { positions } = JSON.parse(payload.toString()) as CurrentPositions;
+    for (const { scope, epoch, revision } of positions) this.#scopes.get(scope)?.confirm(epoch, revision);
+    if (this.inSync) this.#stopAsking();
+  }
+  #stopAsking(): void {
+    clearTimeout(this.#askTimer);
+    this.#askTimer = undefined;
   }
 
   #ask(delayMs: number): void {
@@ -190,7 +214,10 @@ class LightAgent extends SimulatedAgent {
     this.#askTimer = setTimeout(() => {
       this.#askTimer = undefined;
       const positions = [...this.#scopes.values()].filter(({ inSync }) => !inSync).map((scope) => scope.position());
-      if (positions.length === 0 || !this.send("sync", encodeMessage({ v: 1, parts: snapshotPartsMax, positions })))
+      if (
+        positions.length === 0 ||
+        !this.send("sync", encodeMessage({ v: 1, parts: snapshotPartsMax, positions, observing: false }))
+      )
         return;
       this.#ask(askAgainMs * (1 + Math.random()) + this.spreadMs);
     }, delayMs);
@@ -276,14 +303,14 @@ process.on("message", (order: AgentsOrder) => {
     }
   } else {
     const positions: Record<string, number> = {};
-    for (const { fleet } of agents) {
+    for (const { fleet } of order.positions ? agents : []) {
       const key = `${fleet.epoch} ${fleet.revision} ${fleet.hash}`;
       positions[key] = (positions[key] ?? 0) + 1;
     }
     say({
       said: "state",
       agents: agents.length,
-      inSync: agents.filter((agent) => agent.ready && agent.fleet.inSync).length,
+      inSync: agents.filter((agent) => agent.ready && agent.inSync).length,
       connects: agents.reduce((sum, { connects }) => sum + connects, 0),
       positions,
       rssMb: Math.round(process.memoryUsage.rss() / 1024 / 1024),

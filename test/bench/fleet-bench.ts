@@ -51,10 +51,12 @@ export async function openBench({ agents, bans, processes, whole: wholeMax, tls 
   let started = 0;
   let whole = 0;
   const pidOf = (file: string) => Number(readFileSync(join(dataDir, file), "utf8").split("\n")[0]);
-  const ask = (): Promise<Extract<AgentsReport, { said: "state" }>[]> => Promise.all(children.map(askState));
+  const ask = (): Promise<Extract<AgentsReport, { said: "state" }>[]> =>
+    Promise.all(children.map((child) => askState(child, true)));
+  const inStep = () => allInStep(children, started);
   const closing = opened.move();
   return {
-    ...{ coordinator, dataDir, url, token, children, ask },
+    ...{ coordinator, dataDir, url, token, children, ask, inStep },
     whole: () => whole,
     natsPid: () => pidOf("nats/nats.pid"),
     postgresPid: () => pidOf("postgres/cluster/postmaster.pid"),
@@ -86,11 +88,11 @@ export async function openBench({ agents, bans, processes, whole: wholeMax, tls 
           known,
         });
       }
-      await Promise.all(fresh.map(askState));
+      await Promise.all(fresh.map((child) => askState(child, false)));
       children.push(...fresh);
       const startedMs = performance.now();
       for (const child of fresh) child.send({ do: "connect" } satisfies AgentsOrder);
-      await untilTrue(() => allInStep(ask, started), "all agents to be in step");
+      await untilTrue(inStep, "all agents to be in step");
       return secondsSince(startedMs);
     },
     async position(): Promise<Position> {
@@ -157,9 +159,9 @@ function netOf(index: number): string {
   return `2001:db8:${(index >>> 16).toString(16)}:${(index & 0xffff).toString(16)}::/64`.replace(":0::/64", "::/64");
 }
 
-function askState(child: ChildProcess): Promise<Extract<AgentsReport, { said: "state" }>> {
+function askState(child: ChildProcess, positions: boolean): Promise<Extract<AgentsReport, { said: "state" }>> {
   const answer = hear(child, "state");
-  child.send({ do: "report" } satisfies AgentsOrder);
+  child.send({ do: "report", positions } satisfies AgentsOrder);
   return answer;
 }
 
@@ -174,15 +176,11 @@ export function hear<Said extends AgentsReport["said"]>(child: ChildProcess, sai
   return heard.promise;
 }
 
-async function allInStep(
-  ask: () => Promise<readonly Extract<AgentsReport, { said: "state" }>[]>,
-  count: number,
-): Promise<boolean> {
-  const states = await ask();
+async function allInStep(children: readonly ChildProcess[], count: number): Promise<boolean> {
+  const states = await Promise.all(children.map((child) => askState(child, false)));
   return states.reduce((sum, { agents }) => sum + agents, 0) === count && states.every(isInStep);
 }
 
-/** Asks rarely: each answer costs as much as a ban's way to every agent. */
 export async function untilTrue(condition: () => Promise<boolean>, what: string): Promise<void> {
   const deadlineMs = performance.now() + waitMsMax;
   while (!(await condition())) {
@@ -191,7 +189,7 @@ export async function untilTrue(condition: () => Promise<boolean>, what: string)
   }
 }
 
-export function isInStep({ agents, inSync }: Extract<AgentsReport, { said: "state" }>): boolean {
+function isInStep({ agents, inSync }: Extract<AgentsReport, { said: "state" }>): boolean {
   return agents === inSync;
 }
 

@@ -9,7 +9,7 @@ import { canaryBanId } from "../../shared/order.ts";
 import { OrderSet, type Standing } from "../../shared/order-set.ts";
 import { cpuSeconds, cpuSecondsOfTree, memoryMb, ownCpuSeconds } from "./cpu-seconds.ts";
 import type { AgentsOrder } from "./fleet-agents.ts";
-import { type Bench, hear, isInStep, openBench, secondsSince, untilTrue } from "./fleet-bench.ts";
+import { type Bench, hear, openBench, secondsSince, untilTrue } from "./fleet-bench.ts";
 
 const help: CommandHelp = {
   usage: "npm run bench:fleet -- [options]",
@@ -150,13 +150,9 @@ async function restartNats(bench: Bench): Promise<number> {
   process.kill(pid, "SIGKILL");
   const startedMs = performance.now();
   await ban(bench, "2001:db8:fff1::/64");
-  const arrived = async () => {
-    const states = await bench.ask();
-    const newest = states.every(({ positions }) =>
-      Object.keys(positions).every((each) => Number(each.split(" ")[1]) > revision),
-    );
-    return newest && states.every(isInStep);
-  };
+  const isNewest = (position: string) => Number(position.split(" ")[1]) > revision;
+  const arrived = async () =>
+    (await bench.inStep()) && (await bench.ask()).every(({ positions }) => Object.keys(positions).every(isNewest));
   await untilTrue(arrived, "all agents to be in step again");
   return secondsSince(startedMs);
 }

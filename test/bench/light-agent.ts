@@ -89,9 +89,16 @@ export class LightScope {
       scope,
       epoch,
       revision,
+      hash: this.hash,
       ...(this.#damaged ? { damaged: true } : {}),
       ...(chunk === undefined ? {} : { chunk }),
     };
+  }
+
+  confirm(epoch: number, revision: number): void {
+    if (this.#damaged || epoch !== this.epoch || revision !== this.revision) return;
+    this.inSync = true;
+    this.#part = undefined;
   }
 
   /** @returns as `FrameOutcome`: whether to ask again, and whether anything changed */

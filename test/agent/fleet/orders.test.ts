@@ -4,7 +4,7 @@ import { mock, test } from "node:test";
 import { OrderReceiver } from "../../../agent/fleet/orders.ts";
 import { ScopeFrames } from "../../../server/orders/scope-frames.ts";
 import { ScopeLog } from "../../../server/orders/scope-log.ts";
-import type { SyncRequest } from "../../../shared/fleet-messages.ts";
+import { encodeMessage, type SyncRequest } from "../../../shared/fleet-messages.ts";
 import type { Order, Scope } from "../../../shared/order.ts";
 import { frameOrdersMax } from "../../../shared/order-frame.ts";
 import { MemoryOrderStore, quietLog } from "../../support/fleet-memory.ts";
@@ -94,6 +94,28 @@ test("whoever comes back asks at once, and does not repeat a report of a moment 
   each.receiver.hello(framesOf("fleet", 0).heartbeat(context));
   mock.timers.tick(10_000);
   assert.equal(each.reports(), 3);
+});
+
+test("an unsigned word makes it sure of what it has, and of nothing else", () => {
+  using each = openReceiver();
+  const confirm = (...positions: { scope: Scope; epoch: number; revision: number }[]) =>
+    each.receiver.confirm(encodeMessage({ v: 1, positions }));
+  const frames = framesOf("fleet", 1);
+  for (const scope of ["tenant:t1", "host:h1"] as const) {
+    for (const part of framesOf(scope, 0).parts(context, 0, 8)) each.receiver.receive(part);
+  }
+  for (const part of frames.parts(context, 0, 8)) each.receiver.receive(part);
+  assert.equal(each.receiver.inSync(), true);
+  each.receiver.connected();
+  assert.equal(each.receiver.inSync(), false);
+  const before = each.receiver.positions();
+  confirm({ scope: "fleet", epoch: 1, revision: 2 }, { scope: "fleet", epoch: 2, revision: 1 });
+  confirm({ scope: "tenant:t2", epoch: 1, revision: 0 });
+  assert.deepEqual([each.receiver.inSync(), each.receiver.positions()], [false, before]);
+  confirm(...before.map(({ scope, epoch, revision }) => ({ scope, epoch, revision })));
+  assert.deepEqual([each.receiver.inSync(), each.receiver.positions()], [true, before]);
+  mock.timers.tick(60_000);
+  assert.deepEqual(each.questions(), []);
 });
 
 test("however few hear a host's own orders, it comes back to the bus as one of the whole fleet", () => {

@@ -66,7 +66,14 @@ const enrolHost = () => enroll(enrollment.pack("0123456789abcdef", Date.now() + 
 /** Whether an agent with these credentials gets a line on which it can say something. */
 async function speaks(credentials: AgentCredentials): Promise<boolean> {
   const nothing = () => undefined;
-  const handlers = { onConnected: nothing, onOrders: nothing, onHello: nothing, onAck: nothing, onJwt: nothing };
+  const handlers = {
+    onConnected: nothing,
+    onOrders: nothing,
+    onHello: nothing,
+    onCurrent: nothing,
+    onAck: nothing,
+    onJwt: nothing,
+  };
   await using line = openConnection(
     () => credentials,
     handlers,
@@ -123,7 +130,7 @@ test("where only WebSocket gets through, a host enrols and speaks over it, with 
     const { quietLog } = await import("./test/support/fleet-memory.ts");
     const nothing = () => undefined;
     const connected = Promise.withResolvers();
-    const handlers = { onConnected: connected.resolve, onOrders: nothing, onHello: nothing, onAck: nothing, onJwt: nothing };
+    const handlers = { onConnected: connected.resolve, onOrders: nothing, onHello: nothing, onCurrent: nothing, onAck: nothing, onJwt: nothing };
     const line = openConnection(() => JSON.parse(process.env.CREDENTIALS), handlers, () => 0, quietLog);
     await connected.promise;
     console.log(await line.ping());
@@ -174,6 +181,7 @@ test("a certificate near its end is replaced, and agents come back to the new on
     },
     onOrders: nothing,
     onHello: nothing,
+    onCurrent: nothing,
     onAck: nothing,
     onJwt: nothing,
   };

@@ -9,7 +9,7 @@ import { encodeOrderFrame } from "../../../shared/order-frame.ts";
 import { subjects } from "../../../shared/subjects.ts";
 import { FleetAgent } from "../../support/fleet-agent.ts";
 import { MemoryOrderLog } from "../../support/memory-order-log.ts";
-import { startTestNats, type TestNats, testLog, until } from "../../support/nats.ts";
+import { connectAgent, startTestNats, type TestNats, testLog, until } from "../../support/nats.ts";
 
 const ban = (id: number): Order => ({
   kind: "ban",
@@ -109,7 +109,6 @@ test("a host cannot ask for another tenant's or another host's orders", async ()
   orderLog.append("host:a1", [ban(2)]);
   await using coordinator = await startCoordinator(nats, orderLog, new Map([["b1", "tb"]]));
   await coordinator.bus.flush();
-  const { connectAgent } = await import("../../support/nats.ts");
   await using b1 = await connectAgent(nats, "b1", "tb");
   const answers: string[] = [];
   b1.connection.subscribe("f2b.v1.down.b1.sync", { callback: (_, message) => void answers.push(message.subject) });
@@ -125,6 +124,42 @@ test("a host cannot ask for another tenant's or another host's orders", async ()
     return answers.length > 0;
   }, "its own question is answered");
   assert.deepEqual(orderLog.asked.activeSet, 0);
+});
+
+test("whoever says what its set amounts to hears in one word that nothing is missing; an agent of before gets frames", async () => {
+  await using nats = await startTestNats();
+  const orderLog = new MemoryOrderLog();
+  orderLog.append("fleet", [ban(1)]);
+  await using coordinator = await startCoordinator(nats, orderLog, new Map([["h1", "t1"]]), new Set(["h1"]));
+  await coordinator.bus.flush();
+  await using h1 = await connectAgent(nats, "h1", "t1");
+  const heard: { verb: string; text: string }[] = [];
+  h1.connection.subscribe("f2b.v1.down.h1.>", {
+    callback: (_, { subject, data }) => {
+      const verb = subject.split(".").at(-1) ?? "";
+      heard.push({ verb, text: verb === "current" ? new TextDecoder().decode(data) : "" });
+    },
+  });
+  const fleet = { scope: "fleet", epoch: 1, revision: 1 };
+  const own = { scope: "host:h1", epoch: 1, revision: 0 };
+  const [fleetHash, nothingHash] = [orderLog.hash("fleet"), orderLog.hash("host:h1")];
+  const answersTo = async (question: object, count: number) => {
+    heard.length = 0;
+    h1.connection.publish("f2b.v1.up.h1.sync", JSON.stringify({ v: 1, ...question }));
+    await until(() => heard.length === count, "the answers");
+    return heard.map(({ verb }) => verb).toSorted();
+  };
+  const known = [
+    { ...fleet, hash: fleetHash },
+    { ...own, hash: nothingHash },
+  ];
+  assert.deepEqual(await answersTo({ positions: known, observing: true }, 1), ["current"]);
+  assert.deepEqual(JSON.parse(heard[0]?.text ?? ""), { v: 1, positions: [fleet, own] });
+  // It does not know yet that it is to observe.
+  assert.deepEqual(await answersTo({ positions: known }, 2), ["current", "sync"]);
+  assert.deepEqual(await answersTo({ positions: [{ ...fleet, hash: nothingHash }] }, 1), ["sync"]);
+  assert.deepEqual(await answersTo({ positions: [{ ...fleet, hash: fleetHash, damaged: true }] }, 1), ["sync"]);
+  assert.deepEqual(await answersTo({ positions: [fleet, own] }, 2), ["sync", "sync"]);
 });
 
 test("hosts end with the coordinator's set through disconnects, restarts, a killed bus and a new epoch", async () => {

@@ -105,6 +105,7 @@ class Host implements AsyncDisposable {
         onConnected: () => receiver.connected(),
         onOrders: (payload) => line.pass(() => receiver.receive(payload)),
         onHello: (payload) => line.pass(() => receiver.hello(payload)),
+        onCurrent: (payload) => line.pass(() => receiver.confirm(payload)),
         onAck: () => undefined,
         onJwt: () => undefined,
       },
