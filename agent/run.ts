@@ -63,7 +63,11 @@ export async function run(config: AgentConfig, settings: Settings, { now, log }:
     ...[...broken, ...actions.problems, ...firewall.problems()],
     ...[...(watch?.problems() ?? []), ...ofFleet()],
   ];
-  const canary = new CanaryCheck((net) => enforcer.holds(net));
+  const canary = new CanaryCheck({
+    holds: (net) => enforcer.holds(net),
+    lost: () => void enforcer.rewrite("the firewall does not stop the canary address any more"),
+    changed: () => fleet?.report(),
+  });
   const orders = oneByOne(log, { enforcer, effects, jails, now });
   // Its allows are collected before any ban, and everything goes to the firewall in one transaction.
   fleet =

@@ -181,6 +181,13 @@ export class Enforcer {
     return await backend.holds({ net, ports: null });
   }
 
+  /** Writes all of it anew. */
+  async rewrite(problem: string): Promise<void> {
+    this.#parts.log.warn({ problem, event: "firewall_healing" }, "writing the firewall anew");
+    // When it fails the queue keeps trying, and says so.
+    await this.#queue.rewrite().catch(() => undefined);
+  }
+
   /** Finishes what waits. The bans stay in force. */
   close(): Promise<void> {
     return this.#queue.close();

@@ -1,17 +1,26 @@
-import { minuteMs } from "../../shared/durations.ts";
+import { secondMs } from "../../shared/durations.ts";
 
-/** One process each time, where the firewall can be asked at all. */
-const everyMs = 5 * minuteMs;
+/** One process of 7 ms of CPU each time, where the firewall can be asked at all; elements that are gone let attackers in. */
+const everyMs = 30 * secondMs;
+
+export type CanaryParts = Readonly<{
+  /** undefined = the firewall cannot be asked. */
+  holds: (net: string) => Promise<boolean | undefined>;
+  /** It is ordered and not stopped: somebody emptied our sets, which a look at our rules does not show. */
+  lost: () => void;
+  /** The result is another one than before. */
+  changed: () => void;
+}>;
 
 /** Asks the firewall whether it stops what the coordinator orders everybody to stop, as a proof that orders are carried out. */
 export class CanaryCheck {
-  readonly #holds: (net: string) => Promise<boolean | undefined>;
+  readonly #parts: CanaryParts;
   #net: string | undefined;
   #checkedMs = Number.NEGATIVE_INFINITY;
   #result: boolean | undefined;
 
-  constructor(holds: (net: string) => Promise<boolean | undefined>) {
-    this.#holds = holds;
+  constructor(parts: CanaryParts) {
+    this.#parts = parts;
   }
 
   /** undefined = nobody ordered one, or the firewall cannot be asked. */
@@ -25,9 +34,12 @@ export class CanaryCheck {
     // An order that has just come is on its way into the firewall.
     const fresh = net !== this.#net;
     this.#net = net;
-    this.#result = fresh ? undefined : this.#result;
     this.#checkedMs = fresh ? Number.NEGATIVE_INFINITY : nowMs;
+    const before = this.#result;
+    if (fresh) this.#result = undefined;
     if (fresh || net === undefined) return;
-    this.#result = await this.#holds(net).catch(() => undefined);
+    this.#result = await this.#parts.holds(net).catch(() => undefined);
+    if (this.#result === false && before !== false) this.#parts.lost();
+    if (before !== this.#result) this.#parts.changed();
   }
 }
