@@ -72,7 +72,7 @@ export async function lead(
   opened.use(startIngest({ source: side.bus, writer, events: heeded, replaced: failed, fault }));
   const setEpoch = (epoch: number) => void Object.assign(orders, { epoch });
   const hostsParts = { side, store, writer, directory, conduct, publisher, known: hosts, setEpoch, events, now };
-  const { enrollment, acts: hostActs } = openHostsSide(hostsParts, opened);
+  const { enrollment, acts: hostActs, problems } = openHostsSide(hostsParts, opened);
   opened.use(startJobs({ writer, store, now, log, replaced: failed }));
   opened.use(startSharingOut({ store, writer, bus: side.bus, log, failed }));
 
@@ -83,7 +83,7 @@ export async function lead(
     get orderEpoch() {
       return orders.epoch;
     },
-    degraded: () => [...side.problems(), ...conduct.problems(), ...clock.problems()],
+    degraded: () => [...side.problems(), ...problems(), ...conduct.problems(), ...clock.problems()],
     busHealth: () => busHealth(side.bus),
     async enroll({ tenant, host, uses, durationMs }, createdBy) {
       const createdMs = now();

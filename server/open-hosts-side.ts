@@ -1,4 +1,4 @@
-import { secondMs } from "../shared/durations.ts";
+import { hourMs, secondMs } from "../shared/durations.ts";
 import { messageOf } from "../shared/errors.ts";
 import type { StatusReport } from "../shared/fleet-messages.ts";
 import { type Enrollment, startEnrollment } from "./bus/enrollment.ts";
@@ -41,6 +41,8 @@ export type HostsSide = Readonly<{
   enrollment: Enrollment;
   /** What the desk asks of the bus when people change a host. */
   acts: HostActs;
+  /** What an operator should know, in sentences. */
+  problems(): readonly string[];
 }>;
 
 /** A host that was moved is told again this often, until it follows. */
@@ -62,12 +64,12 @@ export function openHostsSide(parts: HostsSideParts, opened: AsyncDisposableStac
       },
     }),
   );
-  const noticeAhead = rewinding(parts);
+  const rewinds = rewinding(parts);
   const moves = followMoves(parts, enrollment, opened);
   const notice = (host: string, report: StatusReport): readonly string[] => {
     const tenant = directory.tenantOf(host) ?? "";
     const findings = publisher.noticeStatus(host, report);
-    if (findings.ahead !== undefined) noticeAhead(host, findings.ahead);
+    if (findings.ahead !== undefined) rewinds.notice(host, findings.ahead);
     if (tenantLeft(report, tenant) !== undefined) moves.strays(host);
     const wanted = { tenant, observe: directory.get(host)?.observe ?? false };
     const unready = keys.ordersNext !== null && report.nextOrderKey !== keys.ordersNext;
@@ -81,7 +83,8 @@ export function openHostsSide(parts: HostsSideParts, opened: AsyncDisposableStac
   const record = (rows: Parameters<typeof recordReports>[1]) => recordReports(store, rows);
   const reports = opened.use(collectStatusReports({ directory, record, notice, events, now }));
   bus.onUp("status", (host, payload) => reports.receive(host, payload));
-  return { enrollment, acts: { revoke: enrollment.revoke, move: moves.move, tell: (host) => publisher.tell(host) } };
+  const acts = { revoke: enrollment.revoke, move: moves.move, tell: (host: string) => publisher.tell(host) };
+  return { enrollment, acts, problems: rewinds.problems };
 }
 
 /** Sends hosts that were moved their new tenant's credentials, and ends those of the one they left. */
@@ -132,9 +135,13 @@ function followMoves(
   };
 }
 
+/** People should look through their bans after that, and may not look here before the next day. */
+const shownMs = 24 * hourMs;
+
 /** Begins a new life of the order log when enough hosts show that this one is an older copy. */
 function rewinding({ store, directory, publisher, setEpoch, events, now }: HostsSideParts) {
   const watch = new RewindWatch();
+  let rewoundMs = Number.NEGATIVE_INFINITY;
   let checking: Promise<void> = Promise.resolve();
   const check = async (host: string, { scope, revision }: Readonly<{ scope: string; revision: number }>) => {
     // Another coordinator may have written what this one has not heard of yet.
@@ -146,15 +153,25 @@ function rewinding({ store, directory, publisher, setEpoch, events, now }: Hosts
     if (!watch.claim({ host, trusted }, directory.listeners("fleet"), now())) return;
     const epoch = await startOrderEpoch(store, now());
     setEpoch(epoch);
+    rewoundMs = now();
     await publisher.restart();
     const fields = { host, scope, revision, epoch, event: "order_log_rewound" };
     events.log.error(fields, "hosts know orders the database does not: it is an older copy; every agent begins anew");
   };
-  return (host: string, claim: Readonly<{ scope: string; revision: number }>): void => {
-    checking = checking
-      .then(() => check(host, claim))
-      .catch((error: unknown) => {
-        events.log.warn({ problem: messageOf(error) }, "could not check whether the order log was rewound");
-      });
+  return {
+    notice(host: string, claim: Readonly<{ scope: string; revision: number }>): void {
+      checking = checking
+        .then(() => check(host, claim))
+        .catch((error: unknown) => {
+          events.log.warn({ problem: messageOf(error) }, "could not check whether the order log was rewound");
+        });
+    },
+    problems(): string[] {
+      if (now() - rewoundMs > shownMs) return [];
+      const when = new Date(rewoundMs).toISOString().slice(0, 16);
+      return [
+        `at ${when} the database was found to be an older copy: bans are as they were when it was made, and what was lifted since then stands again`,
+      ];
+    },
   };
 }
