@@ -101,10 +101,11 @@ async function startManaged(
 ): Promise<string> {
   const websocket = config.natsWebsocket ?? null;
   const place = { dataDir: config.dataDir, host: config.natsListen.host, tls: tls.server, websocket };
-  const { dir, config: write } = managedNats(place, keys, account);
+  const { dir, config: write, env } = managedNats(place, keys, account);
   const server = opened.use(
     await startNatsServer({
       dir,
+      env,
       config: write,
       listen: config.natsListen,
       websocketHost: config.natsWebsocket?.host,

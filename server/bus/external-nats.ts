@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { type BusPlaces, openBusTls, publicUrls } from "./bus-tls.ts";
 import { accountJwt, operatorJwt, systemAccountJwt } from "./jwt.ts";
 import { loadBusKeys } from "./keys.ts";
-import { natsConfig } from "./nats-config.ts";
+import { natsConfig, natsEnvironment } from "./nats-config.ts";
 
 /** Where Debian's package keeps what a nats-server writes. */
 const externalDir = "/var/lib/nats";
@@ -31,6 +31,7 @@ export async function externalNatsConfig(places: BusPlaces, nowMs: number): Prom
   return [
     "# For nats-server 2.9 or later; before agents of strangers connect: 2.11.16, 2.12.7, 2.14.0 or later.",
     ...files,
+    `# In its environment, for less memory: GOGC=${natsEnvironment.GOGC}`,
     `# In the coordinator's settings: natsUrl: ${url}${ca}`,
     text,
   ].join("\n");

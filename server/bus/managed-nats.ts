@@ -3,18 +3,19 @@ import { join } from "node:path";
 import type { Account } from "./account.ts";
 import { operatorJwt, systemAccountJwt } from "./jwt.ts";
 import type { BusKeys } from "./keys.ts";
-import { type NatsSettings, natsConfig } from "./nats-config.ts";
+import { type NatsSettings, natsConfig, natsEnvironment } from "./nats-config.ts";
 
-/** What the managed child is started with: its folder, and its configuration with the account as it then is. */
+/** What the managed child is started with: its folder, its configuration with the account as it then is, its environment. */
 export function managedNats(
   place: Readonly<{ dataDir: string; host: string }> & Pick<NatsSettings, "tls" | "websocket">,
   keys: BusKeys,
   account: Account,
-): Readonly<{ dir: string; config: (port: number) => string }> {
+): Readonly<{ dir: string; config: (port: number) => string; env: Readonly<Record<string, string>> }> {
   const dir = join(place.dataDir, "nats");
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   return {
     dir,
+    env: natsEnvironment,
     config: (port) => {
       forgetOtherAccounts(join(dir, "jwt"), [account.publicKey, keys.systemAccount.publicKey]);
       return natsConfig({

@@ -14,6 +14,8 @@ export type NatsServerOptions = Readonly<{
   dir: string;
   /** The configuration's text; asked again before every start, because a preloaded account must be the newest. */
   config: (port: number) => string;
+  /** On top of ours, which wins: an operator may know better. */
+  env?: Readonly<Record<string, string>>;
   listen: Readonly<{ host: string; port: number }>;
   /** Where the configuration also listens for WebSocket. */
   websocketHost?: string | undefined;
@@ -110,7 +112,8 @@ async function launch(programPath: string, options: NatsServerOptions, port: num
   const configFile = join(dir, "nats.conf");
   writeFileSync(configFile, options.config(port), { mode: 0o600 });
   // A group of its own: Ctrl-C in a terminal must reach the coordinator only, which then stops in the right order.
-  const child = spawn(programPath, ["-c", configFile], { detached: true, stdio: ["ignore", "ignore", "pipe"] });
+  const env = { ...options.env, ...process.env };
+  const child = spawn(programPath, ["-c", configFile], { detached: true, stdio: ["ignore", "ignore", "pipe"], env });
   const said = forwardLines(child.stderr, options.log, options.onViolation);
   const ended = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));

@@ -57,6 +57,20 @@ test("a damaged key is an error that says what to do, never a new key", () => {
   }
 });
 
+test("it collects its garbage early, unless somebody who runs the coordinator has said how", async () => {
+  const garbagePercent = async () => {
+    await using server = await start();
+    return /\0GOGC=(\d+)\0/.exec(`\0${readFileSync(`/proc/${server.pid()}/environ`, "utf8")}`)?.[1];
+  };
+  assert.equal(await garbagePercent(), "50");
+  process.env.GOGC = "200";
+  try {
+    assert.equal(await garbagePercent(), "200");
+  } finally {
+    delete process.env.GOGC;
+  }
+});
+
 test("stopping leaves no process behind", async () => {
   const server = await start();
   const pid = server.pid() ?? 0;
