@@ -8,6 +8,7 @@ import { loadBusKeys } from "../../server/bus/keys.ts";
 import { type CommandHelp, formatHelp, parseCommandLine, reportFatal } from "../../shared/command-line.ts";
 import { exitCodeOf, exitCodes, Fleet2banError } from "../../shared/errors.ts";
 import { decodeOrderFrame } from "../../shared/order-frame.ts";
+import { buildBundle } from "../support/bundle.ts";
 import { freePorts } from "../support/live-fleet.ts";
 import { type Program, startProgram } from "../support/program.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -18,7 +19,7 @@ import { attackerAddress, IngestTraffic } from "./ingest-traffic.ts";
 const help: CommandHelp = {
   usage: "npm run bench:ingest -- [options]",
   about:
-    "How many failures a second one coordinator takes in, and how soon it decides: a real coordinator process with its\n" +
+    "How many failures a second one coordinator takes in, and how soon it decides: the installed coordinator with its\n" +
     "PostgreSQL (synchronous commits, fsync on) and nats-server, and a fleet that sends batches as agents do, one in\n" +
     "flight each, some of them twice. At the end every line is counted again in the database. Prints JSON:\n" +
     "failuresPerSecond, subjects, rssMb, decisionP50Ms, decisionP99Ms, lost, doubled, and the CPU each part used\n" +
@@ -29,7 +30,9 @@ const help: CommandHelp = {
     failures: { value: "N", help: "failures of the first part, as fast as they are taken (default 1200000)" },
     subjects: { value: "N", help: "different addresses among them (default 1000000)" },
     decisions: { value: "N", help: "bans timed in the second part (default 100)" },
+    server: { value: "FOLDER", help: "a server built before, inside this checkout, instead of this one as it is now" },
     rate: { value: "N", help: "failures a second around them (default 10000)" },
+    every: { value: "MS", help: "and how often those that have come up are sent (default 5)" },
     json: { help: "only the JSON line" },
   },
 };
@@ -57,13 +60,14 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const number = (name: string, otherwise: number) => Number(line.text(name) ?? otherwise);
   const say = (text: string) => (line.on("json") ? undefined : process.stdout.write(`${text}\n`));
-  await using bench = await openBench(number("agents", 10_000), number("coordinators", 1));
+  await using bench = await openBench(number("agents", 10_000), number("coordinators", 1), line.text("server"));
   const subjects = number("subjects", 1_000_000);
   const traffic = new IngestTraffic(subjects);
   const throughput = await measureThroughput(bench, traffic, number("failures", 1_200_000));
   say(`${JSON.stringify(throughput)}`);
   const { rssMb, peakMb } = memoryMb(bench.coordinator.pid);
-  const decisions = await measureDecisions(bench, traffic, number("rate", 10_000), number("decisions", 100));
+  const pace = { rate: number("rate", 10_000), everyMs: number("every", 5) };
+  const decisions = await measureDecisions(bench, traffic, pace, number("decisions", 100));
   say(`${JSON.stringify(decisions)}`);
   const { lost, doubled } = await countAgain(bench);
   const [known] = await bench.query<{ count: number }>(
@@ -78,14 +82,15 @@ async function main(args: readonly string[]): Promise<number> {
 
 type Bench = Awaited<ReturnType<typeof openBench>>;
 
-async function openBench(agents: number, coordinators: number) {
+async function openBench(agents: number, coordinators: number, built?: string) {
   await using opened = new AsyncDisposableStack();
+  const server = join(built ?? opened.use(buildBundle("server")).folder, "fleet2ban-server.mjs");
   const dataDir = mkdtempSync(join(tmpdir(), "fleet2ban-bench-"));
   opened.defer(() => rmSync(dataDir, { recursive: true, force: true }));
   const [busPort] = await freePorts(1);
   const args = ["--data-dir", dataDir, "--http", "127.0.0.1:0", "--nats-listen", `127.0.0.1:${busPort}`];
   const start = async () => {
-    const program = startProgram("server/main.ts", [...args, "--log-level", "error"]);
+    const program = startProgram(server, [...args, "--log-level", "error"]);
     await program.line(/coordinator: http/, 120_000);
     return program;
   };
@@ -100,7 +105,7 @@ async function openBench(agents: number, coordinators: number) {
   const query = async <Row extends object>(text: string): Promise<Row[]> => (await database.query<Row>(text)).rows;
   const others: Program[] = [];
   for (let number = 2; number <= coordinators; number += 1)
-    others.push(opened.use(await startAnother(dataDir, busPort)));
+    others.push(opened.use(await startAnother(server, dataDir, busPort)));
   await waitFor(async () => {
     const [row] = await query<{ owners: number }>("select count(distinct owner)::integer as owners from partitions");
     return row?.owners === coordinators;
@@ -122,14 +127,14 @@ async function openBench(agents: number, coordinators: number) {
 }
 
 /** One more, on the first one's database and bus; its data directory goes with the first one's. */
-async function startAnother(dataDir: string, busPort: number | undefined): Promise<Program> {
+async function startAnother(server: string, dataDir: string, busPort: number | undefined): Promise<Program> {
   const own = mkdtempSync(join(dataDir, "another-"));
   cpSync(join(dataDir, "keys"), join(own, "keys"), { recursive: true });
   const password = readFileSync(join(dataDir, "postgres-password"), "utf8").trim();
   const socket = encodeURIComponent(join(dataDir, "postgres"));
   const database = `postgres://fleet2ban:${encodeURIComponent(password)}@localhost/fleet2ban?host=${socket}`;
   const address = ["--database-url", database, "--nats-url", `nats://127.0.0.1:${busPort}`, "--http", "127.0.0.1:0"];
-  const program = startProgram("server/main.ts", ["--data-dir", own, ...address, "--log-level", "error"]);
+  const program = startProgram(server, ["--data-dir", own, ...address, "--log-level", "error"]);
   await program.line(/coordinator: http/, 120_000);
   return program;
 }
@@ -217,8 +222,16 @@ async function measureThroughput({ fleet, cpu }: Bench, traffic: IngestTraffic, 
   };
 }
 
+/** Failures a second, and how often what has come up is sent. */
+type Pace = Readonly<{ rate: number; everyMs: number }>;
+
 /** From the batch that fills a window leaving its agent to the ban's order, signed, reaching the agents. */
-async function measureDecisions({ fleet, keys }: Bench, traffic: IngestTraffic, rate: number, decisions: number) {
+async function measureDecisions(
+  { fleet, keys }: Bench,
+  traffic: IngestTraffic,
+  { rate, everyMs }: Pace,
+  decisions: number,
+) {
   // Behind whatever was sent twice in the first part.
   fleet.onAcknowledged = () => undefined;
   fleet.send(prepare(traffic.next(Date.now())));
@@ -233,10 +246,10 @@ async function measureDecisions({ fleet, keys }: Bench, traffic: IngestTraffic, 
       if (startedMs !== undefined) latencies.push(nowMs - startedMs);
     }
   });
+  // Evenly: agents flush every two seconds, each at a moment of its own.
   let due = 0;
   let lastMs = performance.now();
-  for (let index = 0; index < decisions; index += 1) {
-    await sleep(decisionEveryMs * (0.5 + Math.random()));
+  const sendDue = (): void => {
     const nowMs = performance.now();
     due += ((nowMs - lastMs) / 1000) * rate;
     lastMs = nowMs;
@@ -245,10 +258,15 @@ async function measureDecisions({ fleet, keys }: Bench, traffic: IngestTraffic, 
       if (!fleet.send(batch)) break;
       due -= batch.rows;
     }
+  };
+  const sending = setInterval(sendDue, everyMs);
+  for (let index = 0; index < decisions; index += 1) {
+    await sleep(decisionEveryMs * (0.5 + Math.random()));
     const address = attackerAddress(0x8000 + index);
     sentMs.set(`${address.replace("::1", "::")}/64`, performance.now());
     fleet.send(prepare([{ atMs: Date.now(), address, jail: "sshd", count: 3 }]));
   }
+  clearInterval(sending);
   await waitFor(
     () => latencies.length >= sentMs.size && fleet.inFlight() === 0,
     "all bans and acknowledgements",
