@@ -4,8 +4,9 @@ import type { Policy } from "./policy.ts";
 import { RecentSubjects } from "./recent-subjects.ts";
 
 type Agent = {
-  readonly minute: RecentSubjects;
   readonly day: RecentSubjects;
+  /** From when the day has as many subjects as a minute may have: few hosts ever see so many. */
+  minute: RecentSubjects | undefined;
   newestSecond: number;
   quarantined: boolean;
   /** Failures dated up to here no longer count against the limits: an admin lifted the quarantine then. */
@@ -46,14 +47,13 @@ export class Agents {
     const second = Math.floor(atMs / secondMs);
     const newest = Math.max(agent.newestSecond, second);
     const { subjectsPerMinute, subjectsPerDay } = this.#limits;
-    const inMinute = newest - second <= minuteMs / secondMs;
+    const minute = newest - second <= minuteMs / secondMs ? this.#minute(agent) : undefined;
     if (
-      inMinute &&
-      !agent.minute.has(key, newest) &&
-      agent.minute.count(newest, subjectsPerMinute) >= subjectsPerMinute
-    ) {
+      minute !== undefined &&
+      !minute.has(key, newest) &&
+      minute.count(newest, subjectsPerMinute) >= subjectsPerMinute
+    )
       return `more than ${subjectsPerMinute} subjects in a minute`;
-    }
     if (!agent.day.has(key, newest) && agent.day.count(newest, subjectsPerDay) >= subjectsPerDay) {
       return `more than ${subjectsPerDay} subjects in a day`;
     }
@@ -69,8 +69,15 @@ export class Agents {
 
   #see(agent: Agent, key: number, second: number): void {
     agent.newestSecond = Math.max(agent.newestSecond, second);
-    agent.minute.see(key, second);
+    agent.minute?.see(key, second);
     agent.day.see(key, second);
+  }
+
+  #minute(agent: Agent): RecentSubjects | undefined {
+    if (agent.minute !== undefined || agent.day.size < this.#limits.subjectsPerMinute) return agent.minute;
+    agent.minute = new RecentSubjects(minuteMs / secondMs);
+    agent.day.copyTo(agent.minute);
+    return agent.minute;
   }
 
   #agent(host: number): Agent {
@@ -84,7 +91,7 @@ export class Agents {
 
 function newAgent(clearedMs: number): Agent {
   return {
-    minute: new RecentSubjects(minuteMs / secondMs),
+    minute: undefined,
     day: new RecentSubjects(dayMs / secondMs),
     newestSecond: 0,
     quarantined: false,

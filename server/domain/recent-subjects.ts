@@ -12,6 +12,15 @@ export class RecentSubjects {
     this.#spanSeconds = spanSeconds;
   }
 
+  /** How many are kept: those of the span, and maybe some older ones. */
+  get size(): number {
+    return this.#size;
+  }
+
+  copyTo(other: RecentSubjects): void {
+    for (const [index, key] of this.#keys.entries()) if (key !== 0) other.see(key, this.#seconds[index] ?? 0);
+  }
+
   has(key: number, second: number): boolean {
     const slot = this.#slotOf(key);
     return this.#keys[slot] === key && second - (this.#seconds[slot] ?? 0) <= this.#spanSeconds;

@@ -6,15 +6,15 @@ import {
   insert,
   jailsOf,
   newEntries,
-  newestMs,
   stride,
   type Tally,
   tally,
   type Window,
 } from "./entries.ts";
+import { EntryStore, type Place } from "./entry-store.ts";
 import { horizonsOf, type JailPolicy, type Policy } from "./policy.ts";
 
-/** Subjects that wait at once, over all tenants: about 400 MB. Beyond, a waiting one is forgotten for each new one. */
+/** Subjects that wait at once, over all tenants: about 200 MB. Beyond, a waiting one is forgotten for each new one. */
 const subjectsMax = 2_500_000;
 /** Subjects looked over per new one: twice as many leave as can come, so memory follows what is alive. */
 const sweepSubjects = 2;
@@ -41,12 +41,13 @@ export type OpenWindow = Tally & Readonly<{ jail: number | null }>;
  * in which order or how late they come; what was dropped for good is too old for any window a late one may open.
  */
 export class Windows {
-  readonly #entries = new Map<number | bigint, Entries>();
+  readonly #places = new Map<number | bigint, Place>();
+  readonly #store = new EntryStore();
   readonly #policy: Policy;
   readonly #jailPolicyOf: (jail: number) => JailPolicy;
   readonly #keepMs: number;
   readonly #entriesMax: number;
-  #sweep = this.#entries.entries();
+  #sweep = this.#places.entries();
 
   constructor(policy: Policy, jailPolicyOf: (jail: number) => JailPolicy) {
     this.#policy = policy;
@@ -57,7 +58,7 @@ export class Windows {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#places.size;
   }
 
   /**
@@ -67,33 +68,33 @@ export class Windows {
    */
   add(tenant: number, subject: Net, entry: Entry, coveredUntilMs: number, nowMs: number): Incident | undefined {
     const key = keyOf(tenant, subject);
-    const known = this.#entries.get(key);
+    const known = this.#entriesOf(key);
     const settledMs = Math.max(known?.[0] ?? Number.NEGATIVE_INFINITY, coveredUntilMs);
     if (entry.atMs <= settledMs) return undefined;
     const [entries, position] = this.#put(key, known, entry, nowMs);
     if (position < 1) return undefined;
     const incident = this.#incident(entries, position, entry.jail, settledMs);
-    if (incident !== undefined) this.#entries.delete(key);
+    if (incident !== undefined) this.#remove(key);
     return incident;
   }
 
   /** Adds a failure that was judged before: whatever it filled then is known from the bans and settlements. */
   remember(tenant: number, subject: Net, entry: Entry, nowMs: number): void {
     const key = keyOf(tenant, subject);
-    this.#put(key, this.#entries.get(key), entry, nowMs);
+    this.#put(key, this.#entriesOf(key), entry, nowMs);
   }
 
   /** Failures of the subject in the tenant dated up to `untilMs` count no more. */
   settle(tenant: number, subject: Net, untilMs: number): void {
     const key = keyOf(tenant, subject);
-    const known = this.#entries.get(key);
-    if (known === undefined) this.#entries.set(key, [untilMs]);
-    else known[0] = Math.max(known[0] ?? untilMs, untilMs);
+    const entries = this.#entriesOf(key) ?? [untilMs];
+    entries[0] = Math.max(entries[0] ?? untilMs, untilMs);
+    this.#keep(key, entries);
   }
 
   /** The windows that end now and hold something: one per jail, and the spread's. */
   open(tenant: number, subject: Net, coveredUntilMs: number, nowMs: number): readonly OpenWindow[] {
-    const entries = this.#entries.get(keyOf(tenant, subject));
+    const entries = this.#entriesOf(keyOf(tenant, subject));
     if (entries === undefined || entries.length === 1) return [];
     const settledMs = Math.max(entries[0] ?? 0, coveredUntilMs);
     const last = entries.length - stride;
@@ -109,13 +110,31 @@ export class Windows {
   #put(key: number | bigint, known: Entries | undefined, entry: Entry, nowMs: number): [Entries, number] {
     if (known === undefined) {
       const entries = newEntries(Number.NEGATIVE_INFINITY, entry);
-      this.#entries.set(key, entries);
+      this.#keep(key, entries);
       this.#sweepSome(nowMs);
       return [entries, 1];
     }
     const [entries, position] = insert(known, entry, nowMs - this.#keepMs, this.#entriesMax);
-    if (entries !== known) this.#entries.set(key, entries);
+    this.#keep(key, entries);
     return [entries, position];
+  }
+
+  #entriesOf(key: number | bigint): Entries | undefined {
+    const place = this.#places.get(key);
+    return place === undefined ? undefined : this.#store.get(place);
+  }
+
+  #keep(key: number | bigint, entries: Entries): void {
+    const before = this.#places.get(key);
+    const place = this.#store.put(entries, before);
+    if (place !== before) this.#places.set(key, place);
+  }
+
+  #remove(key: number | bigint): void {
+    const place = this.#places.get(key);
+    if (place === undefined) return;
+    this.#store.remove(place);
+    this.#places.delete(key);
   }
 
   #incident(entries: Entries, position: number, jail: number, settledMs: number): Incident | undefined {
@@ -141,12 +160,11 @@ export class Windows {
     for (let count = 0; count < sweepSubjects; count += 1) {
       const next = this.#sweep.next();
       if (next.done === true) {
-        this.#sweep = this.#entries.entries();
+        this.#sweep = this.#places.entries();
         return;
       }
-      const [key, entries] = next.value;
-      const lastMs = Math.max(newestMs(entries), entries[0] ?? 0);
-      if (nowMs - lastMs > this.#keepMs || this.#entries.size > subjectsMax) this.#entries.delete(key);
+      const [key, place] = next.value;
+      if (nowMs - this.#store.lastMs(place) > this.#keepMs || this.#places.size > subjectsMax) this.#remove(key);
     }
   }
 }
