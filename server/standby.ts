@@ -47,6 +47,8 @@ export async function openStandby({ store, log, now }: StandbyParts): Promise<St
   };
   const writer: JudgeWriter = {
     turn: refuse,
+    overlap: refuse,
+    free: refuse,
     ask: refuse,
     read: (question) => question(store),
     coordinator: 0,

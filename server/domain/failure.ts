@@ -10,7 +10,7 @@ import type { Incident } from "./windows.ts";
 
 /** Judges one failure: what it counts for, and the bans that follow from it. */
 export function judgeFailure(state: State, fact: FailureFact, decisions: Decision[]): Weight {
-  const address = parseAddress(fact.address);
+  const address = fact.read ?? parseAddress(fact.address);
   if (address === undefined) return "invalid";
   if (state.lists.isReserved(address)) return "reserved";
   if (state.lists.nevers.covers(address)) return "never";

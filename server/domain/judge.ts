@@ -1,3 +1,4 @@
+import type { Net } from "../../shared/address.ts";
 import type { Scope, UnbanReason } from "../../shared/order.ts";
 
 /**
@@ -39,6 +40,8 @@ export type FailureFact = Readonly<{
   jail: string;
   /** As the agent wrote it; not an address = dropped. */
   address: string;
+  /** The address, if it has been read already. */
+  read?: Net | undefined;
   count: number;
   /** The coordinator that took it in has held it against the host's limits. */
   admitted?: boolean;

@@ -1,9 +1,9 @@
+import { setImmediate } from "node:timers/promises";
 import { formatNet, parseNet } from "../../shared/address.ts";
 import type { FailureBatch } from "../../shared/failure-batch.ts";
 import { partitionOfHost } from "../domain/partition.ts";
-import { loadCursors, saveCursors } from "../store/cursors.ts";
+import { type HostStanding, loadSenders, saveCursors } from "../store/cursors.ts";
 import { takeHandedFailures } from "../store/handed-failures.ts";
-import { type HostStanding, hostStandings } from "../store/hosts.ts";
 import { type LocalBanRow, upsertLocalBans } from "../store/local-bans.ts";
 import { plainText } from "../store/plain-text.ts";
 import { advance, cursorAtStart } from "./cursor.ts";
@@ -37,6 +37,8 @@ export type IngestResult = Readonly<{
   commit: Commit;
 }>;
 
+/** Batches read in one go: some 5 ms. */
+const batchesAtOnce = 200;
 /** As agents name their lives; anything else is not from an agent of ours. */
 const epochPattern = /^[\x21-\x7e]{1,32}$/;
 
@@ -44,37 +46,56 @@ const epochPattern = /^[\x21-\x7e]{1,32}$/;
  * Takes batches in: all of them in one transaction, each exactly once, in the order of each agent's own sequence.
  * When it throws, nothing was taken; the same batches may simply come again.
  *
+ * @param arrived    is gone through once for each time the turn is tried
  * @param handedMax  how much of what other coordinators handed over is judged in the same transaction: so many parts, each
  *                   of one of their transactions
  */
 export async function commitBatches(
   writer: JudgeWriter,
-  arrived: readonly ArrivedBatch[],
+  arrived: Iterable<ArrivedBatch>,
   handedMax = 0,
 ): Promise<IngestResult> {
-  const { result, commit } = await writer.turn(null, (turn) => takeIn(turn, arrived, handedMax));
+  const { result, commit } = await writer.overlap((turn) => takeIn(turn, arrived, handedMax));
   return { ...result, commit };
 }
 
 async function takeIn(
   turn: Turn,
-  all: readonly ArrivedBatch[],
+  arrived: Iterable<ArrivedBatch>,
   handedMax: number,
 ): Promise<Omit<IngestResult, "commit">> {
   const { sql, nowMs } = turn;
-  const isOurs = ({ host }: ArrivedBatch): boolean => turn.share === null || turn.share.has(partitionOfHost(host));
-  const arrived = all.filter(isOurs);
-  const elsewhere = new Set(all.filter((each) => !isOurs(each)).map((each) => each.host));
+  await using failures = new TurnFailures(turn);
+  const { cursors, localBans, ...told } = await tellJudge(turn, failures, arrived, handedMax);
+  // Before the next turn copies its own: two copies at once get into each other's way at the end of the same table.
+  await failures.write();
+  await turn.judged(cursors);
+  await upsertLocalBans(sql, localBans);
+  await saveCursors(sql, cursors, nowMs);
+  const { handed: handedOver, lines } = failures;
+  return { ...told, handedOver, lines };
+}
+
+/** What was read for it is garbage afterwards: nobody holds it while it is written. */
+async function tellJudge(turn: Turn, failures: TurnFailures, batches: Iterable<ArrivedBatch>, handedMax: number) {
+  const { sql, nowMs } = turn;
+  const arrived: ArrivedBatch[] = [];
+  const elsewhere = new Set<string>();
+  for (const each of batches) {
+    if (turn.share === null || turn.share.has(partitionOfHost(each.host))) arrived.push(each);
+    else elsewhere.add(each.host);
+    // The transaction before goes on meanwhile.
+    if (arrived.length % batchesAtOnce === 0) await setImmediate();
+  }
   // Everything is read before the first failure: while failures are copied the connection does nothing else.
   const handed = handedMax === 0 ? [] : await takeHandedFailures(sql, turn.share, handedMax);
   const names = [...new Set(arrived.map((each) => each.host))];
-  const standings = await hostStandings(sql, names);
+  const { standings, cursors } = await loadSenders(sql, names);
   const strangers = new Set(names.filter((host) => (standings.get(host)?.state ?? "revoked") === "revoked"));
   for (const { host, batch } of arrived) if (!epochPattern.test(batch.epoch)) strangers.add(host);
-  const cursors = await loadCursors(sql, names);
+  if (turn.moved !== undefined) cursors.overtake(turn.moved);
   const acknowledge: AcknowledgedBatch[] = [];
   const localBans: LocalBanRow[] = [];
-  await using failures = new TurnFailures(turn);
   for (const part of handed) {
     // The policy may have changed the partitions since: what is not ours goes on to whose it is.
     for (const failure of part) failures.judge(failure, true);
@@ -102,11 +123,7 @@ async function takeIn(
     }
     await failures.writeWhenMany();
   }
-  await failures.write();
-  await upsertLocalBans(sql, localBans);
-  await saveCursors(sql, cursors, nowMs);
-  const { handed: handedOver, lines } = failures;
-  return { acknowledge, strangers: [...strangers], elsewhere, handedOver, takenOver: handed.length, lines };
+  return { cursors, localBans, acknowledge, strangers: [...strangers], elsewhere, takenOver: handed.length };
 }
 
 /** Rows that do not name a network are dropped; a ban made in the future was made now. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
-import { decodeFailureBatch } from "../../shared/failure-batch.ts";
+import { decodeFailureBatch, type FailureBatch } from "../../shared/failure-batch.ts";
 import { encodeMessage } from "../../shared/fleet-messages.ts";
 import { subjects } from "../../shared/subjects.ts";
 import type { Events } from "../events.ts";
@@ -29,7 +29,6 @@ export type FailureSource = Readonly<{
   publish(subject: string, payload: Uint8Array): void;
 }>;
 type RawBatch = Readonly<{ host: string; payload: Uint8Array; ack(): void }>;
-type Arrival = Readonly<{ raw: RawBatch; arrived: ArrivedBatch }>;
 
 export type IngestParts = Readonly<{
   source: FailureSource;
@@ -56,38 +55,51 @@ export function startIngest(parts: IngestParts): AsyncDisposable {
 }
 
 async function consume(parts: IngestParts, closing: AbortSignal): Promise<void> {
-  let next = pull(parts);
   // From when there were several coordinators, until none is left of it.
   let mayBeHanded = true;
+  // Two at most: while the database works on one, the next is pulled, read and judged.
+  let [older, newer] = [Promise.resolve(), Promise.resolve()];
   while (!closing.aborted) {
-    const { arrivals, startedMs } = await next;
-    // While the database works on these, the next ones arrive and are read.
-    next = pull(parts);
+    await older;
+    // As late as possible: what arrives until then goes along.
+    await parts.writer.free();
+    const raws = await parts.source.pullFailures(batchesMax, pullWaitMs);
+    const startedMs = performance.now();
     mayBeHanded ||= parts.writer.isShared();
-    if (arrivals.length === 0 && !mayBeHanded) continue;
-    const takenOver = await commitUntilDone(parts, arrivals, mayBeHanded ? handedMax : 0, closing);
-    if (takenOver === handedMax) parts.source.wake();
-    mayBeHanded = takenOver > 0 || parts.writer.isShared();
-    if (arrivals.length > 0) parts.events.decided((performance.now() - startedMs) / 1000);
+    if (raws.length === 0 && !mayBeHanded) continue;
+    const commit = async (): Promise<void> => {
+      const takenOver = await commitUntilDone(parts, raws, mayBeHanded ? handedMax : 0, closing);
+      if (takenOver === handedMax) parts.source.wake();
+      mayBeHanded = takenOver > 0 || parts.writer.isShared();
+      if (raws.length > 0) parts.events.decided((performance.now() - startedMs) / 1000);
+    };
+    older = newer;
+    newer = commit();
+    if (mayBeHanded) await newer;
   }
-  await next;
+  await Promise.all([older, newer]);
 }
 
-async function pull({ source, events }: IngestParts) {
-  const raws = await source.pullFailures(batchesMax, pullWaitMs);
-  const startedMs = performance.now();
-  return { startedMs, arrivals: raws.flatMap((raw) => readBatch(raw, events) ?? []) };
+/** Reads them each time it is gone through: what the judge has been told of is not kept until it is committed. */
+function reading(raws: readonly RawBatch[], events: Events): Iterable<ArrivedBatch> {
+  return {
+    *[Symbol.iterator]() {
+      for (const { host, payload } of raws) {
+        const batch = readBatch(host, payload, events);
+        if (batch !== undefined) yield { host, batch };
+      }
+    },
+  };
 }
 
-/** A batch that is none is forgotten: sending it again would not make it better. */
-function readBatch(raw: RawBatch, events: Events): Arrival | undefined {
+/** A batch that is none is acknowledged to the bus like the others: sending it again would not make it better. */
+function readBatch(host: string, payload: Uint8Array, events: Events): FailureBatch | undefined {
   try {
-    const batch = decodeFailureBatch(raw.payload);
-    if (batch.badRows > 0) events.refused("bad_row", { host: raw.host, rows: batch.badRows });
-    return { raw, arrived: { host: raw.host, batch } };
+    const batch = decodeFailureBatch(payload);
+    if (batch.badRows > 0) events.refused("bad_row", { host, rows: batch.badRows });
+    return batch;
   } catch (error) {
-    events.refused("bad_batch", { host: raw.host, problem: messageOf(error).slice(0, 300) });
-    raw.ack();
+    events.refused("bad_batch", { host, problem: messageOf(error).slice(0, 300) });
     return undefined;
   }
 }
@@ -95,14 +107,14 @@ function readBatch(raw: RawBatch, events: Events): Arrival | undefined {
 /** @returns how many parts that others handed over were judged, of at most `handed` */
 async function commitUntilDone(
   parts: IngestParts,
-  arrivals: readonly Arrival[],
+  raws: readonly RawBatch[],
   handed: number,
   closing: AbortSignal,
 ): Promise<number> {
   let delayMs: number = retryMs.first;
   while (!closing.aborted) {
     try {
-      return await commitAndAcknowledge(parts, arrivals, handed);
+      return await commitAndAcknowledge(parts, raws, handed);
     } catch (error) {
       if (error instanceof Fleet2banError && error.code === "unavailable") {
         parts.events.log.warn({ problem: messageOf(error), delayMs }, "could not commit failures, trying again");
@@ -115,22 +127,22 @@ async function commitUntilDone(
         return 0;
       }
       // One of them cannot be committed; halves find it, and the others do not suffer for it.
-      if (handed > 0 && arrivals.length > 0) {
-        await commitUntilDone(parts, arrivals, 0, closing);
+      if (handed > 0 && raws.length > 0) {
+        await commitUntilDone(parts, raws, 0, closing);
         return commitUntilDone(parts, [], handed, closing);
       }
       if (handed > 1) return commitUntilDone(parts, [], 1, closing);
       if (handed === 1) return dropHanded(parts, error);
-      const [first, ...rest] = arrivals;
+      const [first, ...rest] = raws;
       if (first === undefined) return 0;
       if (rest.length === 0) {
-        parts.events.refused("failed_batch", { host: first.raw.host, problem: messageOf(error).slice(0, 300) });
-        first.raw.ack();
+        parts.events.refused("failed_batch", { host: first.host, problem: messageOf(error).slice(0, 300) });
+        first.ack();
         return 0;
       }
-      const middle = Math.ceil(arrivals.length / 2);
-      await commitUntilDone(parts, arrivals.slice(0, middle), 0, closing);
-      await commitUntilDone(parts, arrivals.slice(middle), 0, closing);
+      const middle = Math.ceil(raws.length / 2);
+      await commitUntilDone(parts, raws.slice(0, middle), 0, closing);
+      await commitUntilDone(parts, raws.slice(middle), 0, closing);
       return 0;
     }
   }
@@ -146,15 +158,11 @@ async function dropHanded({ writer, events }: IngestParts, error: unknown): Prom
 
 async function commitAndAcknowledge(
   { source, writer, events, fault }: IngestParts,
-  arrivals: readonly Arrival[],
+  raws: readonly RawBatch[],
   handed: number,
 ): Promise<number> {
-  const result = await commitBatches(
-    writer,
-    arrivals.map(({ arrived }) => arrived),
-    handed,
-  );
-  for (const { raw } of arrivals) {
+  const result = await commitBatches(writer, reading(raws, events), handed);
+  for (const raw of raws) {
     // Handed on before it is forgotten: twice counts once.
     if (result.elsewhere.has(raw.host)) source.passOn(raw.host, raw.payload);
     raw.ack();

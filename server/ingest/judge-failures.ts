@@ -1,3 +1,4 @@
+import { parseAddress } from "../../shared/address.ts";
 import type { Judge, Weight } from "../domain/judge.ts";
 import { FailureCopy } from "../store/failure-copy.ts";
 import { type HandedFailure, handFailures } from "../store/handed-failures.ts";
@@ -33,14 +34,16 @@ export class TurnFailures implements AsyncDisposable {
     const { atMs: takenMs, address, jail, count, tenant, host, sample } = failure;
     // The clock of whoever took it in may be ahead of ours.
     const atMs = Math.min(takenMs, this.#turn.nowMs);
-    const { weight } = this.#turn.apply({ kind: "failure", atMs, tenant, host, jail, address, count, admitted });
+    const read = parseAddress(address);
+    const { weight } = this.#turn.apply({ kind: "failure", atMs, tenant, host, jail, address, read, count, admitted });
     if (weight === null) return;
     if (weight === "elsewhere") {
       this.#handOver.add({ ...failure, atMs });
       return;
     }
     this.lines[weight] = (this.lines[weight] ?? 0) + count;
-    if (!forgotten.has(weight)) this.#copy.rows.push({ atMs, count, tenant, host, jail, weight, address, sample });
+    if (!forgotten.has(weight))
+      this.#copy.rows.push({ atMs, count, tenant, host, jail, weight, address, read, sample });
   }
 
   async writeWhenMany(): Promise<void> {

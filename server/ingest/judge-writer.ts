@@ -5,11 +5,12 @@ import type { Decision, Fact, Judge, Outcome } from "../domain/judge.ts";
 import { partitionCount } from "../domain/partition.ts";
 import type { Logger } from "../logger.ts";
 import type { Author } from "../store/bans.ts";
+import type { Cursors } from "../store/cursors.ts";
 import { lastDeed, type SharedDeed } from "../store/deeds.ts";
 import { createFailureDays, endOfDayAfter } from "../store/failures.ts";
 import { loadMemory } from "../store/memory.ts";
 import type { Store } from "../store/open-store.ts";
-import { type OrderStretch, ordersSince, revisions } from "../store/orders.ts";
+import { missedOrders, type OrderStretch, revisions } from "../store/orders.ts";
 import { currentPolicy } from "../store/policies.ts";
 import { checkLeads, holdShare, newCoordinatorId, readShare, takeEverything } from "../store/shares.ts";
 import { readOneMoment, type Sql } from "../store/sql.ts";
@@ -22,13 +23,14 @@ import {
   type Turned,
   writeTurn,
 } from "./informed-judge.ts";
+import { TurnQueue } from "./turn-queue.ts";
 import type { Step } from "./write-decisions.ts";
 
 /**
- * Where a test may pull the plug. After `committed` the database has everything and nobody has been told; after
- * `forgotten` the bus has been told and no agent.
+ * Where a test may pull the plug. After `judged` the next turn may be judged as well; after `committed` the database has
+ * everything and nobody has been told; after `forgotten` the bus has been told and no agent.
  */
-export type FaultPoint = "begun" | "worked" | "written" | "committed" | "forgotten";
+export type FaultPoint = "begun" | "judged" | "worked" | "written" | "committed" | "forgotten";
 
 export type JudgeWriterOptions = Readonly<{
   store: Store;
@@ -69,6 +71,15 @@ export type Turn = Readonly<{
   order(scope: Scope, order: Order): void;
   /** Has the judge built anew after this turn: its policy has changed. */
   renew(): void;
+  /** What the turn before has moved, while it is not committed yet: the database still has the cursors before it. */
+  moved: Cursors | undefined;
+  /**
+   * In a turn that overlaps others: the judge has been told all of it. Waits until the turn before is committed and lets
+   * the next one begin, which sees these cursors and nothing else of what this one writes.
+   *
+   * @throws OutdatedError when the turn before failed: what the judge was told since is void
+   */
+  judged(moved: Cursors): Promise<void>;
 }>;
 
 export type JudgeWriter = AsyncDisposable &
@@ -87,6 +98,13 @@ export type JudgeWriter = AsyncDisposable &
       work: (turn: Turn) => Promise<T>,
       binds?: boolean,
     ): Promise<Readonly<{ result: T; commit: Commit }>>;
+    /**
+     * A turn that may begin while the one before is still being written: it is committed after that one or not at all.
+     * Where others judge too it takes its turn like any other.
+     */
+    overlap<T>(work: (turn: Turn) => Promise<T>): Promise<Readonly<{ result: T; commit: Commit }>>;
+    /** Resolves when a turn that overlaps would begin at once. */
+    free(): Promise<void>;
     /** Asks the judge between two turns. */
     ask<T>(question: (judge: Judge, nowMs: number) => T): Promise<T>;
     /** Reads what is committed, without waiting for a turn. */
@@ -120,7 +138,7 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
   let readyUntilMs = 0;
   let informed: InformedJudge | undefined;
   let isShared = false;
-  let last: Promise<unknown> = Promise.resolve();
+  const queue = new TurnQueue();
 
   const clock = (): number => {
     latestMs = Math.max(latestMs, options.now());
@@ -132,11 +150,6 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
   };
   const tellFollowed = ({ atMs, decisions, orders, facts }: SharedDeed): void =>
     tell({ atMs, decisions, orders, followed: facts });
-  const queued = <T>(work: () => Promise<T>): Promise<T> => {
-    const next = last.then(work);
-    last = next.catch(() => undefined);
-    return next;
-  };
   const announce = ({ share }: InformedJudge): void => {
     isShared = share.size < partitionCount;
     options.shared?.(isShared ? new Set(share.keys()) : null);
@@ -176,9 +189,17 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     author: Author | null,
     work: (turn: Turn) => Promise<T>,
     alone: boolean,
+    next?: () => void,
   ) => {
     const nowMs = clock();
     const { judge } = ours;
+    const among = queue.begin(next);
+    const judged = async (moved: Cursors): Promise<void> => {
+      await among.before();
+      fault("judged");
+      // Others who judge must be followed before the next turn is.
+      if (ours.share.size === partitionCount) among.letOn(moved);
+    };
     const steps: Step[] = [];
     const facts: Fact[] = [];
     // A request that was wrong from the start has told the judge nothing, and must not cost a rebuild.
@@ -209,7 +230,8 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
         if (readyUntilMs < nowMs + dayMs) await createFailureDays(sql, nowMs);
         const firstId = judge.begin();
         const share = held.size < partitionCount ? new Set(held.keys()) : null;
-        const result = await work({ sql, nowMs, judge, share, apply, order, renew });
+        const result = await work({ sql, nowMs, judge, share, apply, order, renew, moved: among.moved, judged });
+        await among.before();
         fault("worked");
         const turned: Turned = { steps, facts, isRenewed, author, nowMs, firstId };
         const written = await writeTurn(sql, ours, turned, tellFollowed);
@@ -223,19 +245,22 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
       fault("committed");
       const commit = { atMs: nowMs, decisions, orders };
       tell(commit);
+      among.committed();
       return { result: done.result, commit };
     } catch (error) {
-      if (isTouched || (error instanceof OutdatedError && error.remedy === "rebuild")) informed = undefined;
+      const isOutdated = isTouched || (error instanceof OutdatedError && error.remedy === "rebuild");
+      if (isOutdated && informed === ours) informed = undefined;
+      among.failed();
       throw error;
     }
   };
 
-  const run = async <T>(author: Author | null, work: (turn: Turn) => Promise<T>, binds: boolean) => {
+  const run = async <T>(author: Author | null, work: (turn: Turn) => Promise<T>, binds: boolean, next?: () => void) => {
     let alone = binds;
     for (let tries = 1; ; tries += 1) {
       informed ??= await build();
       try {
-        return await attempt(informed, author, work, alone || mayOvertake(informed, clock()));
+        return await attempt(informed, author, work, alone || mayOvertake(informed, clock()), next);
       } catch (error) {
         if (!(error instanceof OutdatedError) || tries === triesMax) throw error;
         alone ||= error.remedy === "alone";
@@ -245,13 +270,18 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
   };
 
   const close = async (): Promise<void> => {
-    await last;
+    await queue.alone(async () => undefined);
   };
   informed = await build();
   return {
-    turn: (author, work, binds = author !== null) => queued(() => run(author, work, binds)),
+    turn: (author, work, binds = author !== null) => queue.alone(() => run(author, work, binds)),
+    overlap: (work) => {
+      const may = () => informed?.share.size === partitionCount;
+      return queue.overlapping(may, (next) => run(null, work, false, next));
+    },
+    free: () => queue.free(),
     ask: (question) =>
-      queued(async () => {
+      queue.alone(async () => {
         informed ??= await build();
         return question(informed.judge, clock());
       }),
@@ -262,15 +292,4 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** Orders that are in the database and that nobody was told of: their commit's answer got lost. */
-async function missedOrders(sql: Sql, told: ReadonlyMap<Scope, number>): Promise<OrderStretch[]> {
-  const missed: OrderStretch[] = [];
-  for (const [scope, revision] of await revisions(sql)) {
-    const known = told.get(scope) ?? 0;
-    const stretch = known < revision ? await ordersSince(sql, scope, known, revision - known) : undefined;
-    if (stretch !== undefined) missed.push(stretch);
-  }
-  return missed;
 }

@@ -4,7 +4,7 @@ import type { Commit, JudgeWriter, Turn } from "./judge-writer.ts";
 
 /** Ends what ends by itself: bans, allows and nevers. Once a second; agents' firewalls keep their own time besides. */
 export async function tick(writer: JudgeWriter): Promise<Commit> {
-  const { result: hasMore, commit } = await writer.turn(null, async (turn) => {
+  const { result: hasMore, commit } = await writer.overlap(async (turn) => {
     turn.apply({ kind: "tick" });
     return hasExpiredRules(turn.sql, turn.nowMs);
   });

@@ -31,7 +31,7 @@ export function encodeFailures(rows: readonly FailureRow[], receivedMs: number):
   const buffer = Buffer.allocUnsafe(rows.length * fixedBytes + texts * bytesPerUnit);
   let end = 0;
   for (const row of rows) {
-    const address = parseAddress(row.address);
+    const address = row.read ?? parseAddress(row.address);
     if (address === undefined) throw new Fleet2banError("internal", `failures: "${row.address}" is not an address`);
     end = buffer.writeInt16BE(columns, end);
     end = putBigint(buffer, end, receivedMs);

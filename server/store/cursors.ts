@@ -1,3 +1,4 @@
+import type { HostState } from "./schema-fleet.ts";
 import type { Sql } from "./sql.ts";
 
 /**
@@ -33,6 +34,11 @@ export class Cursors {
     this.#moved.set(key, row);
   }
 
+  /** Takes over what a transaction before has moved, whether it is committed by now or not. */
+  overtake(before: Cursors): void {
+    for (const [key, row] of before.#moved) this.#cursors.set(key, row);
+  }
+
   moved(): Readonly<{ rows: readonly CursorRow[]; newLives: readonly string[] }> {
     return { rows: [...this.#moved.values()], newLives: [...this.#newLives] };
   }
@@ -43,15 +49,25 @@ function keyOf(host: string, epoch: string): string {
   return `${host} ${epoch}`;
 }
 
-export async function loadCursors(sql: Sql, hosts: readonly string[]): Promise<Cursors> {
+/** What the ingest asks about the hosts of its batches. */
+export type HostStanding = Readonly<{ host: string; tenant: string; state: HostState; contribute: boolean }>;
+/** `epoch` null = none of its batches has ever arrived. */
+type SenderRow = HostStanding & Readonly<{ epoch: string | null; sequence: number; ahead: readonly number[] }>;
+export type Senders = Readonly<{ standings: ReadonlyMap<string, HostStanding>; cursors: Cursors }>;
+
+/** Who these hosts are and which of their batches are in; in one question, because it is asked for every transaction. */
+export async function loadSenders(sql: Sql, hosts: readonly string[]): Promise<Senders> {
   // Joined, not `any($1)`: before the table's first statistics that would compare every row with every name.
-  const rows = await sql.rows<CursorRow>(
-    `select host, epoch, sequence, to_json(ahead) as ahead
-     from agent_cursors join unnest($1::text[]) as wanted (host) using (host)`,
+  const rows = await sql.rows<SenderRow>(
+    `select host, tenant, state, contribute, epoch, sequence, to_json(ahead) as ahead
+     from hosts join unnest($1::text[]) as wanted (host) using (host) left join agent_cursors using (host)`,
     [hosts],
-    "load-cursors",
+    "load-senders",
   );
-  return new Cursors(rows);
+  const known = rows.flatMap(({ host, epoch, sequence, ahead }) =>
+    epoch === null ? [] : [{ host, epoch, sequence, ahead }],
+  );
+  return { standings: new Map(rows.map((row) => [row.host, row])), cursors: new Cursors(known) };
 }
 
 export async function saveCursors(sql: Sql, cursors: Cursors, nowMs: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { copyFailures, copyHeader, copyTrailer, encodeFailures } from "./copy-failures.ts";
 import type { FailureRow } from "./failures.ts";
 import type { Sql } from "./sql.ts";
@@ -28,7 +29,10 @@ export class FailureCopy implements AsyncDisposable {
   }
 
   async sendWhenMany(): Promise<void> {
-    if (this.rows.length >= rowsPerPart) await this.#send();
+    if (this.rows.length < rowsPerPart) return;
+    await this.#send();
+    // What else waits for the database goes on, most of all the transaction before.
+    await setImmediate();
   }
 
   /** Sends what is left and waits until the database has all of it. */

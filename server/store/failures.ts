@@ -1,3 +1,4 @@
+import type { Net } from "../../shared/address.ts";
 import { dayMs } from "../../shared/durations.ts";
 import type { RememberedFailure, Weight } from "../domain/judge.ts";
 import { keyValues, withinKeys } from "./address-key.ts";
@@ -14,6 +15,8 @@ export type FailureRow = Readonly<{
   atMs: number;
   /** In any spelling: what is kept is the address. */
   address: string;
+  /** The address, if it has been read already. */
+  read?: Net | undefined;
   count: number;
   tenant: string;
   host: string;

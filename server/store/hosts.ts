@@ -10,18 +10,6 @@ import { isUniqueViolation, only, type Sql } from "./sql.ts";
 export type { HostState } from "./schema-fleet.ts";
 export type HostRecord = typeof hosts.$inferSelect;
 
-/** What the ingest asks about the hosts of its batches. */
-export type HostStanding = Readonly<{ host: string; tenant: string; state: HostState; contribute: boolean }>;
-
-export async function hostStandings(sql: Sql, names: readonly string[]): Promise<Map<string, HostStanding>> {
-  const rows = await sql.rows<HostStanding>(
-    "select host, tenant, state, contribute from hosts join unnest($1::text[]) as wanted (host) using (host)",
-    [names],
-    "host-standings",
-  );
-  return new Map(rows.map((row) => [row.host, row]));
-}
-
 export type NewHost = Readonly<{ host: string; tenant: string; publicKey: string; nowMs: number }>;
 
 /**

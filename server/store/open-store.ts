@@ -12,7 +12,7 @@ import { type CopyParts, copyIn } from "./copy-in.ts";
 import { keepalives } from "./seat.ts";
 import { isDown, type Sql, storeError } from "./sql.ts";
 
-/** One writer, a few readers for API and dashboard; an embedded PostgreSQL allows 40 connections. */
+/** Two turns of the writer, a few readers for API and dashboard; an embedded PostgreSQL allows 40 connections. */
 const connectionsMax = 10;
 const connectMs = 5_000;
 /** A statement that runs longer hangs on a lock or a missing index; ingest waits behind it. */

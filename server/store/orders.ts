@@ -146,3 +146,14 @@ export async function pruneOrders(sql: Sql, beforeMs: number): Promise<number> {
   );
   return rows[0]?.count ?? 0;
 }
+
+/** Orders that are in the database and that nobody was told of: their commit's answer got lost. */
+export async function missedOrders(sql: Sql, told: ReadonlyMap<Scope, number>): Promise<OrderStretch[]> {
+  const missed: OrderStretch[] = [];
+  for (const [scope, revision] of await revisions(sql)) {
+    const known = told.get(scope) ?? 0;
+    const stretch = known < revision ? await ordersSince(sql, scope, known, revision - known) : undefined;
+    if (stretch !== undefined) missed.push(stretch);
+  }
+  return missed;
+}

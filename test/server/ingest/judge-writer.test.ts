@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addRule, banByHand } from "../../../server/ingest/admin-acts.ts";
-import { commitBatches } from "../../../server/ingest/commit-batches.ts";
-import type { JudgeWriter } from "../../../server/ingest/judge-writer.ts";
+import { commitBatches, type IngestResult } from "../../../server/ingest/commit-batches.ts";
+import type { Commit, JudgeWriter } from "../../../server/ingest/judge-writer.ts";
 import { tick } from "../../../server/ingest/tick.ts";
+import type { Cursors } from "../../../server/store/cursors.ts";
 import { revisionOf } from "../../../server/store/orders.ts";
 import { minuteMs } from "../../../shared/durations.ts";
 import { Fleet2banError } from "../../../shared/errors.ts";
+import { waitFor } from "../../support/wait-for.ts";
 import { type Arena, attacker, batchOf, failuresOf, openArena, startMs, toldOf } from "./arena.ts";
 
 /** Everything a judge would tell an admin about these addresses. */
@@ -190,4 +192,135 @@ test("a clock that steps back does not take time back", async () => {
     batchOf("h1", 2, { failures: failuresOf(attacker, 2, startMs) }),
   ]);
   assert.deepEqual([commit.atMs, commit.decisions.length], [startMs, 1]);
+});
+
+/** The first turn of a day makes tables, and others wait for those. */
+async function openWarmArena(): Promise<Arena> {
+  const arena = await openArena();
+  await commitBatches(arena.writer, [batchOf("h1", 1, { epoch: "before" })]);
+  arena.commits.length = 0;
+  return arena;
+}
+
+/** A turn that has told the judge everything and is not committed until it is told to; then it fails, or does not. */
+function heldTurn({ writer }: Arena, batch: ReturnType<typeof batchOf>) {
+  const going = Promise.withResolvers<void>();
+  const seen = { told: false, letOn: false };
+  const held: JudgeWriter = {
+    ...writer,
+    overlap: (work) =>
+      writer.overlap((turn) => {
+        const hold = async (moved: Cursors): Promise<void> => {
+          seen.told = true;
+          await turn.judged(moved);
+          seen.letOn = true;
+          await going.promise;
+        };
+        return work({ ...turn, judged: hold });
+      }),
+  };
+  const done = commitBatches(held, [batch]);
+  done.catch(() => undefined);
+  return {
+    done,
+    told: () => waitFor(() => seen.told, "the judge to be told"),
+    letOn: () => waitFor(() => seen.letOn, "the next turn to be let on"),
+    goOn: going.resolve,
+    fail: going.reject,
+    [Symbol.dispose]: going.resolve,
+  };
+}
+
+const kindsOf = (commit: Commit) => commit.decisions.map((each) => each.kind);
+const resultsOf = ({ acknowledge }: IngestResult) => acknowledge.map(({ host, result }) => `${host} ${result}`);
+
+async function sumOf(arena: Arena): Promise<number | null | undefined> {
+  const rows = await arena.store.rows<{ sum: number | null }>("select sum(count)::bigint as sum from failures");
+  return rows[0]?.sum;
+}
+
+test("a turn is judged while the one before is written, and knows what that one counted", async () => {
+  await using arena = await openWarmArena();
+  using before = heldTurn(arena, batchOf("h1", 1, { failures: failuresOf(attacker, 2, startMs) }));
+  await before.letOn();
+  using after = heldTurn(arena, batchOf("h2", 1, { failures: failuresOf(attacker, 1, startMs) }));
+  after.goOn();
+  await after.told();
+  assert.equal(await sumOf(arena), null);
+  before.goOn();
+  assert.deepEqual(kindsOf((await before.done).commit), []);
+  assert.deepEqual(kindsOf((await after.done).commit), ["ban"]);
+  assert.equal(await sumOf(arena), 3);
+});
+
+test("a batch that is in a turn not yet committed is a duplicate for the next turn", async () => {
+  await using arena = await openWarmArena();
+  const batch = batchOf("h1", 1, { failures: failuresOf(attacker, 2, startMs) });
+  using before = heldTurn(arena, batch);
+  await before.letOn();
+  using after = heldTurn(arena, batch);
+  after.goOn();
+  await after.told();
+  before.goOn();
+  assert.deepEqual(resultsOf(await after.done), ["h1 duplicate"]);
+  await before.done;
+  assert.equal(await sumOf(arena), 2);
+});
+
+test("when a turn fails while the next one is judged, both count exactly once in the end", async () => {
+  await using arena = await openWarmArena();
+  const first = batchOf("h1", 1, { failures: failuresOf(attacker, 2, startMs) });
+  const second = batchOf("h2", 1, { failures: failuresOf(attacker, 1, startMs) });
+  using before = heldTurn(arena, first);
+  await before.letOn();
+  using after = heldTurn(arena, second);
+  after.goOn();
+  await after.told();
+  before.fail(new Error("pulled the plug"));
+  await assert.rejects(before.done, /pulled the plug/);
+  const taken = await after.done;
+  assert.deepEqual([resultsOf(taken), kindsOf(taken.commit)], [["h2 counted"], []]);
+  assert.equal(await sumOf(arena), 1);
+  const again = await commitBatches(arena.writer, [first, second]);
+  assert.deepEqual([resultsOf(again), kindsOf(again.commit)], [["h1 counted", "h2 duplicate"], ["ban"]]);
+  assert.equal(await sumOf(arena), 3);
+});
+
+test("when a commit's answer gets lost while the next turn is judged, both count once and orders are told once", async () => {
+  await using arena = await openWarmArena();
+  const first = batchOf("h1", 1, { failures: failuresOf(attacker, 3, startMs) });
+  using before = heldTurn(arena, first);
+  await before.letOn();
+  arena.faultAt = "committed";
+  using after = heldTurn(arena, batchOf("h2", 1, { failures: failuresOf("198.51.100.9", 3, startMs) }));
+  after.goOn();
+  await after.told();
+  before.goOn();
+  await assert.rejects(before.done, /pulled the plug/);
+  assert.deepEqual(resultsOf(await after.done), ["h2 counted"]);
+  assert.deepEqual(resultsOf(await commitBatches(arena.writer, [first])), ["h1 duplicate"]);
+  assert.equal(await sumOf(arena), 6);
+  const told = toldOf(arena, "fleet").map(({ revision, order }) => `${revision} ${order.kind}`);
+  assert.deepEqual(told, ["1 ban", "2 ban"]);
+});
+
+test("what a person asks for waits until the turn before is committed", async () => {
+  await using arena = await openWarmArena();
+  using before = heldTurn(arena, batchOf("h1", 1, { failures: failuresOf(attacker, 2, startMs) }));
+  await before.letOn();
+  const answered: string[] = [];
+  const note = (what: string) => () => answered.push(what);
+  const act = { by: "anna", note: null };
+  const request = { net: "203.0.113.5", scope: "fleet", banTimeMs: null, ports: null } as const;
+  const asked = Promise.all([
+    arena.writer.ask((judge) => judge.size()).then(note("question")),
+    banByHand(arena.writer, act, request).then(note("ban")),
+  ]);
+  // The database is asked meanwhile, and answers.
+  assert.equal(await sumOf(arena), null);
+  assert.deepEqual(answered, []);
+  before.goOn();
+  await before.done.then(note("turn"));
+  await asked;
+  assert.deepEqual(answered, ["turn", "question", "ban"]);
 });

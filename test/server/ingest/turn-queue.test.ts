@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { TurnQueue } from "../../../server/ingest/turn-queue.ts";
+import { Cursors } from "../../../server/store/cursors.ts";
+
+test("of many turns that overlap, one waits now and then, so that others get the rows they lock", async () => {
+  const queue = new TurnQueue();
+  const nothing = new Cursors([]);
+  let open = 0;
+  const openAtStart: number[] = [];
+  const turn = () =>
+    queue.overlapping(
+      () => true,
+      async (next) => {
+        openAtStart.push(open);
+        open += 1;
+        const attempt = queue.begin(next);
+        await attempt.before();
+        attempt.letOn(nothing);
+        await setImmediate();
+        open -= 1;
+        attempt.committed();
+      },
+    );
+  await Promise.all(Array.from({ length: 100 }, turn));
+  assert.deepEqual(
+    openAtStart.flatMap((each, index) => (each === 0 ? [index] : [])),
+    [0, 32, 64, 96],
+  );
+  assert.equal(Math.max(...openAtStart), 1);
+});
