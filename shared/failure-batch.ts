@@ -10,6 +10,7 @@ export const sampleLengthMax = 256;
 /** A jail's name on the wire; longer ones are refused when the jail is read. */
 export const jailNamePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** The longest spelling of an address: IPv6 with an IPv4 tail. */
 const addressLengthMax = 45;
 /** Lines one row may stand for: an agent adds up one second. */
@@ -122,9 +123,7 @@ function readFailure(value: unknown, t: number, jails: readonly string[]): Failu
 export function decodeFailureBatch(payload: Uint8Array | string): FailureBatch {
   let value: unknown;
   try {
-    value = JSON.parse(
-      typeof payload === "string" ? payload : new TextDecoder("utf-8", { fatal: true }).decode(payload),
-    );
+    value = JSON.parse(typeof payload === "string" ? payload : utf8.decode(payload));
   } catch (cause) {
     throw new Fleet2banError("invalid", "failure batch: not JSON in UTF-8", { cause });
   }
