@@ -10,6 +10,7 @@ import { type ReplayEvent, replayJail } from "../jails/replay.ts";
 import { systemIgnoreSources } from "../jails/system-ignore-sources.ts";
 import type { JailSettings } from "../settings/jail-settings.ts";
 import { loadSettings } from "../settings/load-settings.ts";
+import { encodingNamed } from "../settings/log-encoding.ts";
 import { namesOf } from "../watch/host-names.ts";
 import { type AgentCommand, configDirOption, configOption, jsonOption, printJson } from "./command.ts";
 import { nowOption, readNowMs, readWholeLines } from "./read-log.ts";
@@ -40,7 +41,7 @@ export const command: AgentCommand = {
     for (const warning of filter.warnings) process.stderr.write(`warning: ${warning}\n`);
     const ignoreList = createIgnoreList(settings, systemIgnoreSources);
     await ignoreList.refreshNames(nowMs);
-    const found = await failuresOf(line.positionals[0] ?? "", filter, nowMs);
+    const found = await failuresOf(line.positionals[0] ?? "", filter, settings.logEncoding, nowMs);
     const named = (await Promise.all(found.map((each) => namesOf(each, settings.useDns)))).flat();
     const print = line.on("json") ? printJson : printText;
     for (const event of replayJail(settings, ignoreList, named)) print(event);
@@ -56,9 +57,10 @@ function oneJail(configDir: string, overlayDir: string, name: string): JailSetti
   throw new Fleet2banError("invalid", `jail ${name}: ${problem}`);
 }
 
-async function failuresOf(log: string, filter: Filter, nowMs: number): Promise<FoundFailure[]> {
+async function failuresOf(log: string, filter: Filter, logEncoding: string, nowMs: number): Promise<FoundFailure[]> {
   const found: FoundFailure[] = [];
   const lines = createLogFilters([filter], {
+    encoding: encodingNamed(logEncoding) ?? "utf-8",
     report: (trouble) => process.stderr.write(`${JSON.stringify(trouble)}\n`),
   });
   for await (const chunk of readWholeLines(log)) {

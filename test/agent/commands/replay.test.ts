@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { openAgentFolder } from "./command-support.ts";
 
@@ -28,6 +29,18 @@ test("a ban for ever has bantime -1, and the operator's own files come over the 
   assert.deepEqual(await agent.json("replay", log, "--jail", "door"), [expected]);
   const { stdout } = await agent.run("replay", log, "--jail", "door");
   assert.equal(stdout, "2023-11-14T22:13:21.000Z ban 192.0.2.1 for ever\n");
+});
+
+test("the log is read in the encoding the jail names", async () => {
+  using agent = openAgentFolder(door);
+  agent.write(
+    "overlay/jail.local",
+    "[door]\nlogencoding = latin_1\nfailregex = ^\\s*porte fermée à <HOST>$\nmaxretry = 1\n",
+  );
+  const log = agent.write("door.log", "");
+  writeFileSync(log, Buffer.from("1700000000 porte fermée à 192.0.2.1\n", "latin1"));
+  const expected = { at: 1_700_000_000, kind: "ban", id: "192.0.2.1", bantime: 600 };
+  assert.deepEqual(await agent.json("replay", log, "--jail", "door"), [expected]);
 });
 
 for (const [what, args, code, sentence] of [
