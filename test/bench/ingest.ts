@@ -37,6 +37,11 @@ const help: CommandHelp = {
   },
 };
 
+/** Node's flags are those of the systemd unit. */
+const unit = readFileSync(new URL("../../server/packaging/fleet2ban-server.service", import.meta.url), "utf8");
+const nodeFlags = /^ExecStart=\S+\/node (.*?) \S+\.mjs/m.exec(unit)?.[1] ?? "";
+const env = { NODE_OPTIONS: nodeFlags };
+
 /** Agents send what they have every two seconds. */
 const flushMs = 2_000;
 /** The publisher collects bans that follow within 50 ms; each is to be one by itself. */
@@ -90,7 +95,7 @@ async function openBench(agents: number, coordinators: number, built?: string) {
   const [busPort] = await freePorts(1);
   const args = ["--data-dir", dataDir, "--http", "127.0.0.1:0", "--nats-listen", `127.0.0.1:${busPort}`];
   const start = async () => {
-    const program = startProgram(server, [...args, "--log-level", "error"]);
+    const program = startProgram(server, [...args, "--log-level", "error"], { env });
     await program.line(/coordinator: http/, 120_000);
     return program;
   };
@@ -134,7 +139,7 @@ async function startAnother(server: string, dataDir: string, busPort: number | u
   const socket = encodeURIComponent(join(dataDir, "postgres"));
   const database = `postgres://fleet2ban:${encodeURIComponent(password)}@localhost/fleet2ban?host=${socket}`;
   const address = ["--database-url", database, "--nats-url", `nats://127.0.0.1:${busPort}`, "--http", "127.0.0.1:0"];
-  const program = startProgram(server, ["--data-dir", own, ...address, "--log-level", "error"]);
+  const program = startProgram(server, ["--data-dir", own, ...address, "--log-level", "error"], { env });
   await program.line(/coordinator: http/, 120_000);
   return program;
 }
