@@ -1,5 +1,6 @@
 import { exitCodes } from "../../shared/errors.ts";
 import { compileFilter } from "../filters/compile-filter.ts";
+import { banTimeOf } from "../jails/ban-time.ts";
 import { explainSettings, settingsAsJson } from "../settings/explain-settings.ts";
 import type { Settings } from "../settings/jail-settings.ts";
 import { resolveSettings } from "../settings/resolve-settings.ts";
@@ -24,12 +25,13 @@ export const command: AgentCommand = {
   },
 };
 
-/** A jail whose regexes cannot be used is as broken as one that cannot be read. */
+/** A jail whose regexes or formula cannot be used is as broken as one that cannot be read. */
 function withCompiledFilters(settings: Settings): Settings {
   const broken = [...settings.broken];
   const jails = settings.jails.flatMap((jail) => {
     try {
       const filter = compileFilter(jail.filter, { useDns: jail.useDns, timezone: jail.logTimezone });
+      banTimeOf(jail.banTimeMs, jail.increment);
       return [{ ...jail, warnings: [...jail.warnings, ...filter.warnings] }];
     } catch (error) {
       broken.push({ name: jail.name, problem: error instanceof Error ? error.message : String(error) });

@@ -237,7 +237,7 @@ class Parser {
   #fail(what: string): never {
     throw new Fleet2banError(
       "invalid",
-      `"${this.#text.slice(0, 200)}": ${what}; a bantime formula may use numbers, ban.Time, ban.Count, banFactor, ` +
+      `bantime.formula "${this.#text.slice(0, 200)}": ${what}; it may use numbers, ban.Time, ban.Count, banFactor, ` +
         "+ - * / // % ** << >>, comparisons, a if c else b, min, max, abs, int, float, round and math functions",
     );
   }
@@ -253,7 +253,8 @@ function tokenise(text: string): string[] {
     const at = tokenPattern.lastIndex;
     const match = at < lengthMax ? tokenPattern.exec(trimmed) : null;
     if (match === null) {
-      throw new Fleet2banError("invalid", `"${text.slice(0, 200)}": "${trimmed.slice(at, at + 20)}" is not arithmetic`);
+      const rest = trimmed.slice(at, at + 20);
+      throw new Fleet2banError("invalid", `bantime.formula "${text.slice(0, 200)}": "${rest}" is not arithmetic`);
     }
     tokens.push(match[1] ?? match[2] ?? match[3] ?? "");
   }
