@@ -66,7 +66,7 @@ async function main(args: readonly string[]): Promise<number> {
   say(JSON.stringify(spread));
   const idle = await measureIdle(bench, number("idle", 20));
   say(JSON.stringify(idle));
-  const natsRssMb = memoryMb(bench.natsPid()).rssMb;
+  const nats = memoryMb(bench.natsPid());
   const beforeResync = bench.cpu();
   const resyncSeconds = await restartNats(bench);
   // The new nats-server began with nothing.
@@ -74,8 +74,9 @@ async function main(args: readonly string[]): Promise<number> {
   say(`in step ${resyncSeconds} s after nats-server was killed`);
   const diverged = await countDiverged(bench);
   const result = {
-    ...{ agents, bans, ...idle, ...spread, resyncSeconds, coldSeconds, natsRssMb },
-    natsPeakRssMb: memoryMb(bench.natsPid()).peakMb,
+    ...{ agents, bans, ...idle, ...spread, resyncSeconds, coldSeconds, natsRssMb: nats.rssMb },
+    // Of the one that was killed and of the one after it: cold agents, and a whole fleet that comes back.
+    natsPeakRssMb: Math.max(nats.peakMb, memoryMb(bench.natsPid()).peakMb),
     coordinatorRssMb: memoryMb(bench.coordinator.pid).rssMb,
     ...{
       diverged,
