@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { compileFilter, prepareFilter } from "../../../agent/filters/compile-filter.ts";
 import type { FilterSettings } from "../../../agent/settings/jail-settings.ts";
 import { builtInConfigDir, loadFilter } from "../../../agent/settings/load-settings.ts";
-import { clockAt, noonMs } from "./filter-support.ts";
+import { clockAt, failureOf, noonMs } from "./filter-support.ts";
 
 const corpus = join(import.meta.dirname, "../../corpus");
 const clock = clockAt(noonMs);
@@ -50,6 +50,23 @@ describe("a filter prepared beforehand", () => {
     assert.deepEqual(filter.warnings, []);
     const line = "Aug 14 11:59:59 host sshd[1]: Failed password for root from 192.0.2.1 port 22 ssh2";
     assert.equal(filter.match(line, clock).kind, "failure");
+  });
+
+  test("keeps of its repetitions what Python keeps", () => {
+    const settings = {
+      name: "x",
+      prefRegex: null,
+      failRegex: ["^x(?: user=<F-USER>\\w+</F-USER>| \\d+)* from <ADDR>$"],
+      ignoreRegex: [],
+      datePattern: null,
+      maxLines: 1,
+      dateless: true,
+    };
+    const filter = compileFilter(prepared(settings), { useDns: "no", timezone: null });
+    for (const user of ["al", "ål"]) {
+      const outcome = filter.match(`x user=${user} 7 from 192.0.2.1`, { ...clock, lineAtMs: noonMs });
+      assert.equal(failureOf(outcome)?.user, user);
+    }
   });
 
   test("keeps apart what one text means in an ignoreregex and over several lines", () => {
