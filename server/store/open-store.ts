@@ -10,7 +10,7 @@ import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import type { Logger } from "../logger.ts";
 import { type CopyParts, copyIn } from "./copy-in.ts";
 import { keepalives } from "./seat.ts";
-import { isDown, type Sql, storeError } from "./sql.ts";
+import { hasState, isDown, type Sql, storeError } from "./sql.ts";
 
 /** Two turns of the writer, a few readers for API and dashboard; an embedded PostgreSQL allows 40 connections. */
 const connectionsMax = 10;
@@ -180,18 +180,22 @@ async function bringUpToDate(pool: pg.Pool, folder: string): Promise<void> {
     const found = await client.query<{ exists: boolean }>(
       "select to_regclass('drizzle.__drizzle_migrations') is not null as exists",
     );
-    if (found.rows[0]?.exists === true) {
+    const isNew = found.rows[0]?.exists !== true;
+    let isUpToDate = false;
+    if (!isNew) {
       const applied = await client.query<{ newest: number | null }>(
         "select max(created_at) as newest from drizzle.__drizzle_migrations",
       );
-      if ((applied.rows[0]?.newest ?? 0) > newest) {
+      const has = applied.rows[0]?.newest ?? 0;
+      isUpToDate = has === newest;
+      if (has > newest) {
         throw new Fleet2banError(
           "unavailable",
           "the database was made by a newer release of fleet2ban; run that release, or restore a backup from before the upgrade",
         );
       }
     }
-    await migrate(drizzle({ client }), { migrationsFolder: folder });
+    if (!isUpToDate) await migrateAlone(client, folder, isNew);
     await client.query("select pg_advisory_unlock($1)", [migrationLock]);
     client.release();
   } catch (error) {
@@ -200,6 +204,29 @@ async function bringUpToDate(pool: pg.Pool, folder: string): Promise<void> {
     throw error;
   }
 }
+
+/**
+ * Other coordinators may be at work. A turn begins by locking its partitions, so whoever holds that table meets none in
+ * the middle of one; with people's reads it can still get stuck, and then the database ends one of the two.
+ */
+async function migrateAlone(client: pg.PoolClient, migrationsFolder: string, isNew: boolean): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      // drizzle's own transaction joins this one, and its commit or rollback ends it.
+      await client.query("begin");
+      if (!isNew) await client.query("lock table partitions in exclusive mode");
+      await migrate(drizzle({ client }), { migrationsFolder });
+      await client.query("commit");
+      return;
+    } catch (error) {
+      await client.query("rollback");
+      if (!hasState(error, deadlockDetected) || tries === migrateTriesMax) throw error;
+    }
+  }
+}
+const migrateTriesMax = 10;
+/** Source: PostgreSQL manual, appendix A. */
+const deadlockDetected = "40P01";
 
 /** Beside the sources in a checkout, beside the bundle when installed. */
 function findMigrations(): string {

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { pino } from "pino";
+import { openStore } from "../../../server/store/open-store.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { openCoordinators } from "./coordinators.ts";
 import { goOn, sendOn, shared, wrongs } from "./coordinators-at-work.ts";
@@ -87,4 +92,31 @@ test("one whose clock is wrong shares nothing and says why", async () => {
   assert.deepEqual(await fleet.shares(), [8]);
   assert.deepEqual(await wrongs(fleet, traffic.offenders()), []);
   assert.equal(leader.ending(), undefined);
+});
+
+test("a coordinator goes on while a newer release brings the schema up to date, which adds and changes nothing", async (context) => {
+  await using fleet = await openCoordinators(3);
+  const old = await fleet.start();
+  const traffic = sendOn(fleet);
+  await goOn(traffic, "some traffic");
+  const folder = mkdtempSync(join(tmpdir(), "fleet2ban-migrations-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  cpSync(join(import.meta.dirname, "../../../migrations"), folder, { recursive: true });
+  const file = join(folder, "meta/_journal.json");
+  const journal = JSON.parse(readFileSync(file, "utf8"));
+  const last = journal.entries.at(-1);
+  journal.entries.push({ ...last, idx: last.idx + 1, when: last.when + 1, tag: "9999_newer" });
+  writeFileSync(file, JSON.stringify(journal));
+  const tables = await fleet.store.rows<{ name: string }>(
+    `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+       and not relispartition`,
+  );
+  const columns = tables.map(({ name }) => `alter table ${name} add column from_the_future text;`);
+  writeFileSync(join(folder, "9999_newer.sql"), ["create table newest (id integer);", ...columns].join("\n"));
+  const log = pino({ level: "silent" });
+  await (await openStore({ url: fleet.databaseUrl, log, migrations: folder })).close();
+  await goOn(traffic, "the old one to go on");
+  await traffic.stop();
+  assert.deepEqual(await wrongs(fleet, traffic.offenders()), []);
+  assert.equal(old.ending(), undefined, old.stderr());
 });
