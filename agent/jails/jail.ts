@@ -191,11 +191,7 @@ export class Jail {
       if (extended) this.#registry.extend(standing, untilMs);
       return [{ kind: "already-banned", id, atMs, untilMs, extended }];
     }
-    const overAll = this.#rules.increment?.overAllJails === true;
-    const history = overAll
-      ? this.#parts.history.historyOverall(id)
-      : this.#parts.history.historyInJail(this.#rules.name, id);
-    const earlierBans = this.#rules.increment === null ? 0 : (history?.bans ?? 0);
+    const earlierBans = this.#earlierBans(id);
     const banTimeMs = this.#banTime(earlierBans, this.#parts.random());
     const untilMs = endOf(atMs, banTimeMs);
     const net = netOf(failure);
@@ -203,6 +199,15 @@ export class Jail {
     const { lines, data } = failure;
     const made = { id, net, atMs, untilMs, banTimeMs, earlierBans, failures, lines, data, restored: false };
     return [...(givenUp === undefined ? [] : [{ kind: "given-up", ban: givenUp } as const]), { kind: "ban", ...made }];
+  }
+
+  /** Looked up in the store only where bans grow: a burst of bans has no time for questions nobody needs. */
+  #earlierBans(id: string): number {
+    const { increment, name } = this.#rules;
+    if (increment === null) return 0;
+    const { history } = this.#parts;
+    const known = increment.overAllJails ? history.historyOverall(id) : history.historyInJail(name, id);
+    return known?.bans ?? 0;
   }
 
   #keepHouse(nowMs: number): void {
