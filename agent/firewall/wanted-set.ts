@@ -48,8 +48,8 @@ export class WantedSet {
   /** What overrides the bans inside it. */
   #tenantAllowed = new CidrTable<true>();
   #fleetAllowed = new CidrTable<true>();
-  /** Ids of host and tenant bans that overlap a fleet allow, which therefore may not shield them in the kernel. */
-  #contested = new Set<string>();
+  /** Nets, by id, of host and tenant bans that overlap a fleet allow, which therefore may not shield them in the kernel. */
+  #contested = new Map<string, string>();
   #allowNets: readonly string[] = [];
 
   /** Elements, those that are overridden included. */
@@ -184,7 +184,7 @@ export class WantedSet {
   #edit(keys: readonly string[], mutate: () => void): WantedChange {
     const before = new Map<string, Element | undefined>();
     for (const key of keys) before.set(key, this.#elementOf(key));
-    const contested = new Set(this.#contested);
+    const contested = new Map(this.#contested);
     mutate();
     const add: Element[] = [];
     const renew: Element[] = [];
@@ -196,7 +196,9 @@ export class WantedSet {
       } else if (old === undefined) add.push(element);
       else if (old.untilMs !== element.untilMs) renew.push(element);
     }
-    const same = contested.size === this.#contested.size && contested.isSubsetOf(this.#contested);
+    // A ban of the same id may be of another net now.
+    const same =
+      contested.size === this.#contested.size && [...contested].every(([id, net]) => this.#contested.get(id) === net);
     return { change: { add, renew, remove }, allow: same ? null : this.#refreshAllowNets() };
   }
 
@@ -212,7 +214,7 @@ export class WantedSet {
       this.#never = tables.never;
       this.#tenantAllowed = tables.tenant;
       this.#fleetAllowed = tables.fleet;
-      this.#contested = new Set();
+      this.#contested = new Map();
       if (this.#fleetAllowed.size > 0) for (const ban of this.#bans.values()) this.#contest(ban);
     });
     return { change, allow: this.#refreshAllowNets() };
@@ -230,7 +232,7 @@ export class WantedSet {
   #contest(ban: OwnedBan): void {
     if (ban.tier === "fleet") return;
     const net = parseNet(ban.net);
-    if (net !== undefined && this.#fleetAllowed.overlaps(net)) this.#contested.add(ban.id);
+    if (net !== undefined && this.#fleetAllowed.overlaps(net)) this.#contested.set(ban.id, ban.net);
   }
 
   #elementOf(key: string): Element | undefined {
@@ -254,7 +256,7 @@ export class WantedSet {
   }
 
   #refreshAllowNets(): readonly string[] {
-    const holes = [...this.#contested].flatMap((id) => parseNet(this.#bans.get(id)?.net ?? "") ?? []);
+    const holes = [...this.#contested.values()].flatMap((net) => parseNet(net) ?? []);
     const nets = [...this.#never.entries(), ...this.#tenantAllowed.entries()].map(({ net }) => net);
     let pieces = 0;
     for (const { net } of this.#fleetAllowed.entries()) {

@@ -95,6 +95,13 @@ test("a fleet's allow shields its addresses in the kernel except those that the 
   assert.deepEqual(wanted.unban(["h"]).allow, ["192.0.2.0/30"]);
 });
 
+test("a fleet's allow shields again what a local ban no longer covers when it moves to another net", () => {
+  const wanted = new WantedSet();
+  wanted.ban([ban("f", { net: "192.0.2.0/30" }), ban("h", { net: "192.0.2.0/30", tier: "host" })]);
+  assert.deepEqual(wanted.allow(allow("fleet", "192.0.2.0/31")).allow, []);
+  assert.deepEqual(wanted.ban([ban("h", { tier: "host" })]).allow, ["192.0.2.0"]);
+});
+
 test("an ended ban is forgotten ten seconds later and an ended allow at once", () => {
   const wanted = new WantedSet();
   wanted.allow(allow("tenant", "198.51.100.0/24", 900));
