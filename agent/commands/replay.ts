@@ -64,7 +64,7 @@ async function failuresOf(log: string, filter: Filter, logEncoding: string, nowM
     report: (trouble) => process.stderr.write(`${JSON.stringify(trouble)}\n`),
   });
   for await (const chunk of readWholeLines(log)) {
-    lines.process(chunk, { nowMs, mode: "any", findTimeMs: 0 }, (_filter, outcome) => {
+    lines.process(chunk, { nowMs, mode: "any", findTimeMs: 0 }, (_task, outcome) => {
       if (outcome.kind === "failure") found.push(...outcome.failures);
     });
   }

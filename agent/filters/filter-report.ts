@@ -61,10 +61,10 @@ export class FilterReport {
     if (bytes.length === 0) return [];
     const { counted, numbers } = this.#count(bytes);
     const rows: FailureRow[] = [];
-    this.#process(counted, this.#clock, (_filter, outcome, start) => {
+    this.#process(counted, this.#clock, (task, outcome) => {
       this.#sum(outcome);
       if (outcome.kind !== "failure") return;
-      for (const failure of outcome.failures) rows.push(rowOf(numbers(start), failure));
+      for (const failure of outcome.failures) rows.push(rowOf(numbers(task.start), failure));
     });
     return rows;
   }

@@ -29,8 +29,10 @@ export type Trouble =
   /** The regex is no longer used, on long lines or on any: the filter is blind for what only it finds. */
   | Readonly<{ kind: "suspended"; filter: string; place: string; lines: "long" | "all" }>;
 
-/** What is not `missed`, in the order of the lines. `start`: the line's byte offset in its chunk. */
-export type OnOutcome = (filter: Filter, outcome: Outcome, start: number) => void;
+/** What is not `missed`, in the order of the tasks. */
+export type OnOutcome = (task: Candidate, outcome: Outcome) => void;
+
+type Done = Readonly<{ task: Candidate; outcome: Outcome }>;
 
 /**
  * Runs lines through their filters so that no regex can hold up the program for long. A regex that explodes on a line
@@ -61,10 +63,7 @@ export class Watchdog {
 
   /** Runs up to the next long line. Returns the task that is to be done next. */
   #runBatch(first: Candidate, next: () => Candidate | undefined, onOutcome: OnOutcome) {
-    // Side by side: an object for each would live, with its line, until the batch is done.
-    const filters: Filter[] = [];
-    const outcomes: Outcome[] = [];
-    const starts: number[] = [];
+    const done: Done[] = [];
     let task: Candidate | undefined = first;
     let begun: Candidate | undefined;
     let matched: Candidate | undefined;
@@ -72,20 +71,13 @@ export class Watchdog {
       while (task !== undefined && task.line.length <= longLineLength) {
         begun = task;
         const outcome = task.filter.match(task.line, task.clock, task.ascii, task.ended);
-        if (outcome.kind !== "missed") {
-          starts.push(task.start);
-          filters.push(task.filter);
-          outcomes.push(outcome);
-        }
+        if (outcome.kind !== "missed") done.push({ task, outcome });
         matched = task;
         task = next();
       }
     });
     // Outcomes are told outside of the limit: what the caller does must not be stopped half-way.
-    for (const [index, outcome] of outcomes.entries()) {
-      const filter = filters[index];
-      if (filter !== undefined) onOutcome(filter, outcome, starts[index] ?? 0);
-    }
+    for (const each of done) onOutcome(each.task, each.outcome);
     if (stopped === undefined || task === undefined || task !== begun) return task;
     // The batch was stopped here; by itself the line shows whether it is to blame.
     if (task !== matched) this.#runAlone(task, onOutcome, true);
@@ -105,7 +97,7 @@ export class Watchdog {
         outcome = filter.match(line, task.clock, task.ascii, task.ended);
       });
       if (outcome !== undefined) {
-        if (outcome.kind !== "missed") onOutcome(filter, outcome, task.start);
+        if (outcome.kind !== "missed") onOutcome(task, outcome);
         return;
       }
       const guilty = (cpuMs ?? 0) >= this.#limits.lineMs * this.#limits.cpuShareMin;

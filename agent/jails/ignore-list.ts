@@ -50,8 +50,6 @@ export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSource
   ];
   const cache = settings.ignoreCache === null ? undefined : createVerdictCache(settings.ignoreCache);
   let own = { readMs: -Infinity, nets: new CidrTable<true>() };
-  /** Failures of one address come in a row: reading it is most of what a look costs. */
-  let last: Readonly<{ id: string; ip: string | null; subject: readonly Net[] }> = { id: "", ip: null, subject: [] };
 
   function isOwn(subject: readonly Net[], nowMs: number): boolean {
     if (nowMs - own.readMs >= selfTimeMs) own = { readMs: nowMs, nets: tableOfTexts(sources.selfAddresses()) };
@@ -59,9 +57,7 @@ export function createIgnoreList(settings: IgnoreSettings, sources: IgnoreSource
   }
 
   function look(found: FoundFailure, nowMs: number): IgnoreVerdict {
-    const { id, ip } = found;
-    if (id !== last.id || ip !== last.ip) last = { id, ip, subject: netsOf(found) };
-    const { subject } = last;
+    const subject = netsOf(found);
     if (settings.ignoreSelf && isOwn(subject, nowMs)) return { kind: "ignored", by: "ignoreself rule" };
     if (isCovered(subject, nets)) return { kind: "ignored", by: "ip" };
     for (const file of files) if (isInFile(file, sources, subject, nowMs)) return { kind: "ignored", by: "file" };

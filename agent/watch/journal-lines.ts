@@ -27,7 +27,7 @@ export class JournalLines {
       count += 1;
       return candidates[count - 1];
     };
-    this.#watchdog.run(next, (filter, outcome) => {
+    this.#watchdog.run(next, ({ filter }, outcome) => {
       const watched = this.#byFilter.get(filter);
       if (outcome.kind !== "failure" || watched === undefined) return;
       for (const failure of outcome.failures) found.push({ watched, found: failure });

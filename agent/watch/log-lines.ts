@@ -27,8 +27,8 @@ export class LogLines {
   find(lines: Buffer, globs: readonly string[], clock: LineClock): JailFailure[] {
     const found: JailFailure[] = [];
     for (const { filters, jails } of this.#groupsFor(globs)) {
-      filters.process(lines, clock, (filter, outcome) => {
-        const watched = jails.get(filter);
+      filters.process(lines, clock, (task, outcome) => {
+        const watched = jails.get(task.filter);
         if (outcome.kind !== "failure" || watched === undefined) return;
         for (const failure of outcome.failures) found.push({ watched, found: failure });
       });

@@ -87,11 +87,11 @@ function wholePath(compiled: readonly Filter[]) {
   return {
     sums: () => ({ failures, bans }),
     take(chunk: Buffer, clock: Parameters<typeof log.process>[1]): void {
-      log.process(chunk, clock, (filter, outcome) => {
+      log.process(chunk, clock, (task, outcome) => {
         if (outcome.kind !== "failure") return;
         for (const failure of outcome.failures) {
           failures += 1;
-          const decisions = jails.get(filter)?.onFailure(failure, failure.atMs) ?? [];
+          const decisions = jails.get(task.filter)?.onFailure(failure, failure.atMs) ?? [];
           for (const { kind } of decisions) if (kind === "ban") bans += 1;
         }
       });

@@ -32,7 +32,7 @@ for (const [form, pattern] of Object.entries(fastPatterns)) {
       let read = 0;
       inTimezone("America/New_York", () => {
         const lines = nearlyDates(20_000, form === "syslog" ? 1 : 0);
-        // The same second with the end of another line: the start is then known, the rest is not.
+        // The same second with the end of another line, too.
         const second = form === "syslog" ? 15 : 19;
         const pairs = lines.flatMap((line, index) => [
           line,

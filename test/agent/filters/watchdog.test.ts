@@ -17,8 +17,9 @@ function run(filters: readonly Filter[], lines: readonly string[]) {
   const found: string[] = [];
   const log = createLogFilters(filters, { report: (trouble) => troubles.push(trouble), limits });
   const process = (more: readonly string[]) =>
-    log.process(Buffer.from(more.map((line) => `${noon} ${line}\n`).join("")), clockAt(noonMs), (filter, outcome) => {
-      if (outcome.kind === "failure") found.push(`${filter.name} ${outcome.failures.map((each) => each.id).join()}`);
+    log.process(Buffer.from(more.map((line) => `${noon} ${line}\n`).join("")), clockAt(noonMs), (task, outcome) => {
+      if (outcome.kind === "failure")
+        found.push(`${task.filter.name} ${outcome.failures.map((each) => each.id).join()}`);
     });
   process(lines);
   return { troubles, found, process };
