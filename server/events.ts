@@ -98,7 +98,7 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
   });
   const lost = new Gauge({
     name: "f2b_agent_failures_lost",
-    help: "Rows of failures that agents dropped since each one started: cut off for longer than its disk may hold.",
+    help: "Rows of failures that agents dropped since each one started: its disk kept no more of them while it was cut off.",
     registers,
   });
   for (const list of Object.keys(firewallLists)) {

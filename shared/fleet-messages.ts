@@ -88,7 +88,7 @@ export const StatusReport = z.object({
   canary: z.exactOptional(z.boolean()),
   /** Absent where the firewall does not count. */
   blocked: z.exactOptional(BlockedCounts),
-  /** Rows of failures dropped since the agent started, because it was cut off for longer than its disk may hold; absent = none. */
+  /** Rows of failures dropped since the agent started, because its disk kept no more of them while it was cut off; absent = none. */
   lost: z.exactOptional(count),
 });
 export type StatusReport = Readonly<z.infer<typeof StatusReport>>;

@@ -104,7 +104,7 @@ export class Outbox implements Disposable {
   get problems(): readonly string[] {
     if (this.#lostRows === 0) return [];
     return [
-      `dropped ${this.#lostRows} rows of failures since the agent started: cut off for longer than its disk may hold`,
+      `dropped ${this.#lostRows} rows of failures since the agent started: its disk kept no more of them while it was cut off`,
     ];
   }
 
@@ -288,7 +288,7 @@ export class Outbox implements Disposable {
     this.#saidLostMs = monotonicMs();
     this.#parts.log.error(
       { lostRows: this.#lostRows, event: "failures_lost" },
-      "cut off for too long: the oldest failures are dropped and reach no coordinator; local bans go on",
+      "the disk keeps no more failures of this time without a coordinator: some are dropped and reach none; local bans go on",
     );
   }
 

@@ -5,16 +5,13 @@ import type { Explanation as Judgement } from "../domain/judge.ts";
 import { noHomes } from "../geo/address-home.ts";
 import type { BanView as StoredBan } from "../store/bans.ts";
 import { explainNet, type StoredExplanation } from "../store/explain.ts";
-import { type Seen, seenSince } from "../store/failure-counts.ts";
+import { countedDays, type Seen, seenSince } from "../store/failure-counts.ts";
 import { receiptOf } from "../store/hosts.ts";
 import { countedOf } from "../store/memory.ts";
 import type { Explanation } from "./address-views.ts";
 import type { Desk, Principal } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
 import { showBan } from "./show-ban.ts";
-
-/** As long as counts are kept. */
-const seenDays = 30;
 
 /** The answer to "why": everything about one address, as far as the asker may see it, in one call. */
 export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
@@ -31,7 +28,7 @@ export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
       const net = formatNet(parsed);
       const nowMs = parts.now();
       const stored = await explainNet(store, net, asker.tenant, nowMs);
-      const seen = await seenSince(store, parsed, asker.tenant, nowMs - seenDays * dayMs);
+      const seen = await seenSince(store, parsed, asker.tenant, nowMs - countedDays * dayMs);
       const judgement = visibleTo(asker, await judgementOf(writer, parsed, nowMs));
       const bans = await Promise.all(stored.bans.map((ban) => show(asker, ban)));
       return {
@@ -43,7 +40,7 @@ export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
         rules: stored.rules.map((rule) => showRule(asker, rule, net)),
         history: stored.history.map((ban) => showBan(directory, asker, ban)),
         evidence: stored.evidence,
-        seen: { days: seenDays, ...seen },
+        seen: { days: countedDays, ...seen },
         nextLevel: nextOf(judgement),
         home: { ...homes.homeOf(net), sources: homes.sources() },
       };
@@ -122,7 +119,7 @@ function seenText({ failures, hosts }: Seen): string {
     failures === 1 ? "1 failure" : `${failures} failures`,
     hosts === 1 ? "1 host" : `${hosts} hosts`,
   ];
-  return ` Seen in the last ${seenDays} days: ${lines} on ${where}.`;
+  return ` Seen in the last ${countedDays} days: ${lines} on ${where}.`;
 }
 
 function nextOf(judgement: Judgement | null): string {

@@ -3,7 +3,7 @@ import { Fleet2banError } from "../../shared/errors.ts";
 import type { LiveEvent } from "../events.ts";
 import { countWaiting } from "../store/approvals.ts";
 import { countStanding, liftRate } from "../store/ban-lists.ts";
-import { attacksPerDay } from "../store/failure-counts.ts";
+import { attacksPerDay, countedDays } from "../store/failure-counts.ts";
 import { attacksPerMinute } from "../store/failure-lists.ts";
 import { countFailures } from "../store/failures.ts";
 import { countHosts, sumBlocked } from "../store/hosts.ts";
@@ -20,8 +20,6 @@ const countsLifeMs = secondMs;
 /** A week of bans and an hour of failures are counted for these. */
 const statsLifeMs = 10 * secondMs;
 const falsePositiveMs = 7 * dayMs;
-/** As long as counts are kept. */
-const countedMs = 30 * dayMs;
 
 /** The fleet in figures. */
 export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "watch"> {
@@ -37,7 +35,7 @@ export function statsDesk(parts: DeskParts): Pick<Desk, "status" | "stats" | "wa
     // Side by side: the database has more than one core.
     const [attacks, days, rate, blocked] = await Promise.all([
       attacksPerMinute(store, tenant, now() - hourMs),
-      attacksPerDay(store, tenant, now() - countedMs),
+      attacksPerDay(store, tenant, now() - countedDays * dayMs),
       liftRate(store, tenant, now() - falsePositiveMs),
       sumBlocked(store, tenant),
     ]);

@@ -5,7 +5,7 @@ import { pruneAudit } from "../store/audit.ts";
 import { pruneBans, pruneStopped } from "../store/bans.ts";
 import { pruneCursors } from "../store/cursors.ts";
 import { dropDays } from "../store/day-tables.ts";
-import { pruneFailureCounts } from "../store/failure-counts.ts";
+import { countedDays, pruneFailureCounts } from "../store/failure-counts.ts";
 import { pruneLocalBans } from "../store/local-bans.ts";
 import { pruneOrders } from "../store/orders.ts";
 import { currentPolicy } from "../store/policies.ts";
@@ -20,7 +20,7 @@ export const retention = {
   /** Raw evidence, with its sample lines. */
   failuresMs: 7 * dayMs,
   /** How often which subject was seen where, by day. */
-  countsMs: 30 * dayMs,
+  countsMs: countedDays * dayMs,
   /** Refused and decided bans, what a second admin was asked for, hosts' own ended bans. */
   incidentsMs: 30 * dayMs,
   /** The ladder's last rung looks back so far. */

@@ -14,6 +14,8 @@ const countingMs = hourMs;
 const sortMemory = "64MB";
 /** Any number that nobody else in the database uses. */
 const countingLock = 7_312_004_224;
+/** How often which subject was seen where is kept, and shown, for so many days. */
+export const countedDays = 30;
 /** IPv6 is counted by /64: what one customer has. */
 const subjectPrefix = 64;
 

@@ -12,6 +12,10 @@ import { type CopyParts, copyIn } from "./copy-in.ts";
 import { keepalives } from "./seat.ts";
 import { hasState, isDown, type Sql, storeError } from "./sql.ts";
 
+/** People's reads that a migration can get stuck with are short; each try meets others. */
+const migrateTriesMax = 10;
+/** Source: PostgreSQL manual, appendix A. */
+const deadlockDetected = "40P01";
 /** Two turns of the writer, a few readers for API and dashboard; an embedded PostgreSQL allows 40 connections. */
 const connectionsMax = 10;
 const connectMs = 5_000;
@@ -224,9 +228,6 @@ async function migrateAlone(client: pg.PoolClient, migrationsFolder: string, isN
     }
   }
 }
-const migrateTriesMax = 10;
-/** Source: PostgreSQL manual, appendix A. */
-const deadlockDetected = "40P01";
 
 /** Beside the sources in a checkout, beside the bundle when installed. */
 function findMigrations(): string {

@@ -3,11 +3,11 @@
 
 /** Several things that happen at once are one look at the page. */
 const lookAgainMs = 400;
-/** Failures are whole: 1, 2, 5, 10 … 500 000 apart. */
 const daySeconds = 86_400;
-/** Of an ISO time. */
+/** Where an ISO time has them. */
 const clock = [11, 16];
 const date = [5, 10];
+/** Failures are whole: 1, 2, 5, 10 … 500 000 apart. */
 const wholeSteps = [0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
 
 function drawCharts(root) {

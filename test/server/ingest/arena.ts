@@ -18,6 +18,10 @@ import { freshStore } from "../../support/database.ts";
 export const startMs = Date.UTC(2026, 10, 22, 9, 0, 0);
 export const attacker = "192.0.2.1";
 
+/** What a second admin is asked for. */
+export const askedBan = (net: string) =>
+  ({ kind: "ban", net, scope: "fleet", spanMs: null, ports: null, why: "x", reason: "x" }) as const;
+
 /** A database, a fleet and a writer on a clock that moves by hand. */
 export type Arena = AsyncDisposable & {
   store: Store;

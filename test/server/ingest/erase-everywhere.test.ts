@@ -10,7 +10,7 @@ import { handFailures } from "../../../server/store/handed-failures.ts";
 import { finishOnce, startOnce } from "../../../server/store/idempotency.ts";
 import type { Sql } from "../../../server/store/sql.ts";
 import { dayMs, minuteMs } from "../../../shared/durations.ts";
-import { batchOf, failuresOf } from "./arena.ts";
+import { askedBan, batchOf, failuresOf } from "./arena.ts";
 import { Colleagues, disorderIn } from "./colleagues.ts";
 
 const act = { by: "anna", note: null };
@@ -52,16 +52,7 @@ async function leaveTraces(colleagues: Colleagues, address: string, sequence: nu
   const localBans = [{ atMs: colleagues.nowMs, net: address, jail: "sshd", untilMs: colleagues.nowMs + 10 * minuteMs }];
   await colleagues.take(batchOf("h1", sequence, { failures: failuresOf(address, 3, colleagues.nowMs), localBans }));
   await colleagues.settle();
-  const asked = {
-    kind: "ban",
-    net: address,
-    scope: "fleet",
-    spanMs: null,
-    ports: null,
-    why: "x",
-    reason: "x",
-  } as const;
-  await askApproval(leader, act, { token: 1, name: "anna" }, asked);
+  await askApproval(leader, act, { token: 1, name: "anna" }, askedBan(address));
   await banByHand(leader, act, { net: address, scope: "tenant:default", banTimeMs: null, ports: null });
   await addRule(leader, act, { kind: "allow", net: address, tenant: "a", reason: "x", untilMs: null });
   const refused = { kind: "refused", atMs: colleagues.nowMs, net: `${address}/32`, scope: "fleet", why: "x" } as const;

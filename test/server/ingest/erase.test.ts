@@ -6,7 +6,7 @@ import { commitBatches } from "../../../server/ingest/commit-batches.ts";
 import { eraseNet } from "../../../server/ingest/erase.ts";
 import { eraseAbout, exportAbout, type KeptRecord } from "../../../server/store/privacy.ts";
 import { minuteMs } from "../../../shared/durations.ts";
-import { type Arena, attacker, batchOf, failuresOf, openArena, startMs, toldOf } from "./arena.ts";
+import { type Arena, askedBan, attacker, batchOf, failuresOf, openArena, startMs, toldOf } from "./arena.ts";
 
 const act = { by: "anna", note: "asked by letter" };
 const other = "192.0.2.2";
@@ -18,16 +18,7 @@ async function twoOffenders(arena: Arena): Promise<void> {
     const failures = failuresOf(address, 3, startMs);
     const localBans = [{ atMs: startMs, net: address, jail: "sshd", untilMs: startMs + 10 * minuteMs }];
     await commitBatches(arena.writer, [batchOf("h1", index + 1, { failures, localBans })]);
-    const asked = {
-      kind: "ban",
-      net: address,
-      scope: "fleet",
-      spanMs: null,
-      ports: null,
-      why: "x",
-      reason: "x",
-    } as const;
-    await askApproval(arena.writer, act, { token: 1, name: "anna" }, asked);
+    await askApproval(arena.writer, act, { token: 1, name: "anna" }, askedBan(address));
   }
 }
 

@@ -7,7 +7,7 @@ import { prune, retention } from "../../../server/jobs/prune.ts";
 import { appendAudit, verifyAudit } from "../../../server/store/audit.ts";
 import { insertPolicy } from "../../../server/store/policies.ts";
 import { dayMs, hourMs } from "../../../shared/durations.ts";
-import { attacker, batchOf, failuresOf, openArena, startMs } from "../ingest/arena.ts";
+import { askedBan, attacker, batchOf, failuresOf, openArena, startMs } from "../ingest/arena.ts";
 
 const act = { by: "anna", note: null };
 
@@ -82,16 +82,7 @@ test("what was held or refused, what a second admin was asked and hosts' own ban
   await commitBatches(arena.writer, [batchOf("h1", 1, { localBans })]);
   await setPolicy(arena.writer, act, "limits: { fleetBansPerMinute: 0 }");
   await commitBatches(arena.writer, [batchOf("h1", 2, { failures: failuresOf(attacker, 3, startMs) })]);
-  const asked = {
-    kind: "ban",
-    net: attacker,
-    scope: "fleet",
-    spanMs: null,
-    ports: null,
-    why: "x",
-    reason: "x",
-  } as const;
-  await askApproval(arena.writer, act, { token: 1, name: "anna" }, asked);
+  await askApproval(arena.writer, act, { token: 1, name: "anna" }, askedBan(attacker));
   const left = async () => [
     await count(arena.store, "stopped_bans"),
     await count(arena.store, "local_bans"),
