@@ -1,5 +1,4 @@
 import { Fleet2banError } from "../../shared/errors.ts";
-import * as z from "../../shared/shape.ts";
 import type {
   ApplyResult,
   Counter,
@@ -34,17 +33,16 @@ export const replaceElementsMax = 200_000;
 /** Each failed batch is halved until what is refused stands alone; a hopeless one ends after some two seconds. */
 const bisectRunsMax = 300;
 
+/** As `nft list` prints the named ones. */
+const countersPattern = /^\tcounter c_(\w+) \{[^}]*?packets (\d+) bytes (\d+)/gm;
+/** `nft get` fails whenever anybody's tables change while it reads. */
+const getTriesMax = 10;
+
 /** Whatever is there under our name goes, and nothing is no mistake. */
 const freshTable = `add table ${tableName}\ndelete table ${tableName}\n`;
 
 type Placed = { add: PlacedElement[]; renew: PlacedElement[]; remove: PlacedElement[]; rejected: Rejected[] };
 type Step = Readonly<{ kind: "add" | "renew" | "remove"; element: PlacedElement }>;
-
-const Counters = z.object({
-  nftables: z.array(
-    z.object({ counter: z.optional(z.object({ name: z.string(), packets: z.number(), bytes: z.number() })) }),
-  ),
-});
 
 /**
  * Our own table through `nft -f -`, one process per batch. The table is never listed with its elements while running:
@@ -70,6 +68,8 @@ class Nftables implements FirewallBackend {
   #sets = new Map<string, BanSet>();
   /** Our table as it was listed right after we made it, handles included. */
   #fingerprint: string | undefined;
+  /** By name, as the kernel has counted them. */
+  #counted = new Map<string, Counter>();
 
   constructor(run: RunCommand, nft: string, now: () => number) {
     this.#run = run;
@@ -78,7 +78,9 @@ class Nftables implements FirewallBackend {
   }
 
   async open(setup: FirewallSetup): Promise<void> {
-    const table = await this.#listTable();
+    const table = await this.#printTable();
+    // What was counted before this agent is not its count.
+    if (this.#fingerprint === undefined && table !== undefined) this.#countGrowth(table);
     const sets = bySetName([...baseSets, ...presentSets(table)]);
     const script = tableScript(setup, [...sets.values()]);
     const result = isBounded(table) ? "sets with a size" : await this.#feed(script);
@@ -145,27 +147,22 @@ class Nftables implements FirewallBackend {
   }
 
   async counters(): Promise<readonly Counter[]> {
-    const result = await this.#run([this.#nft, "-j", "reset", "counters", "table", ...tableName.split(" ")]);
-    if (result.code !== 0) throw unavailable(firstLine(result));
-    const read = Counters.parse(JSON.parse(result.stdout));
-    return read.nftables.flatMap(({ counter }) =>
-      counter === undefined ? [] : [{ ...counter, name: counter.name.replace(/^c_/, "") }],
-    );
+    // Not `nft reset`, which loses what it has read when anybody's tables change meanwhile.
+    const table = await this.#printTable();
+    if (table === undefined) throw unavailable("our table is gone");
+    return this.#countGrowth(table);
   }
 
   async holds(element: ElementName): Promise<boolean> {
     const placed = placeElement(element);
     if ("reason" in placed) return false;
-    const members = `{ ${placed.members.join(", ")} }`;
-    const result = await this.#run([
-      this.#nft,
-      "get",
-      "element",
-      ...tableName.split(" "),
-      setName(placed.set),
-      members,
-    ]);
-    return result.code === 0;
+    const place = [...tableName.split(" "), setName(placed.set), `{ ${placed.members.join(", ")} }`];
+    for (let triesLeft = getTriesMax; ; triesLeft -= 1) {
+      const result = await this.#run([this.#nft, "get", "element", ...place]);
+      if (result.code === 0) return true;
+      if (/No such file or directory/.test(result.stderr)) return false;
+      if (triesLeft <= 1 || !/Interrupted system call/.test(result.stderr)) throw unavailable(firstLine(result));
+    }
   }
 
   list() {
@@ -211,13 +208,27 @@ class Nftables implements FirewallBackend {
 
   /** Our table without its elements and counts; undefined when there is none. */
   async #listTable(): Promise<string | undefined> {
+    // Newer versions of nft also print how many elements a set has.
+    return (await this.#printTable())?.replace(/packets \d+ bytes \d+|# count \d+/g, "");
+  }
+
+  /** Our table without its elements; undefined when there is none. */
+  async #printTable(): Promise<string | undefined> {
     const result = await this.#run([this.#nft, "-a", "-t", "list", "ruleset"]);
     if (result.code !== 0) throw unavailable(firstLine(result));
     const start = result.stdout.search(new RegExp(`^table ${tableName} \\{`, "m"));
-    if (start < 0) return undefined;
-    const end = result.stdout.indexOf("\n}", start);
-    // Newer versions of nft also print how many elements a set has.
-    return result.stdout.slice(start, end).replace(/packets \d+ bytes \d+|# count \d+/g, "");
+    return start < 0 ? undefined : result.stdout.slice(start, result.stdout.indexOf("\n}", start));
+  }
+
+  /** What was counted since the last call; a table made anew counts from 0. */
+  #countGrowth(table: string): Counter[] {
+    return Array.from(table.matchAll(countersPattern), ([, name = "", packets, bytes]) => {
+      const now = { name, packets: Number(packets), bytes: Number(bytes) };
+      const known = this.#counted.get(name);
+      this.#counted.set(name, now);
+      if (known === undefined || known.packets > now.packets) return now;
+      return { name, packets: now.packets - known.packets, bytes: now.bytes - known.bytes };
+    });
   }
 
   async #made(setup: FirewallSetup, sets: ReadonlyMap<string, BanSet>): Promise<void> {

@@ -2,6 +2,8 @@ import { secondMs } from "../../shared/durations.ts";
 
 /** One process of 7 ms of CPU each time, where the firewall can be asked at all; elements that are gone let attackers in. */
 const everyMs = 30 * secondMs;
+/** Until what was lost is there again: whoever looks at a host that does not enforce must see when it does. */
+const everyMsLost = 5 * secondMs;
 
 export type CanaryParts = Readonly<{
   /** undefined = the firewall cannot be asked. */
@@ -30,7 +32,8 @@ export class CanaryCheck {
 
   /** To be called every few seconds. @param net  what the coordinator's orders name now */
   async tick(net: string | undefined, nowMs: number): Promise<void> {
-    if (net === this.#net && nowMs - this.#checkedMs < everyMs) return;
+    const pauseMs = this.#result === false ? everyMsLost : everyMs;
+    if (net === this.#net && nowMs - this.#checkedMs < pauseMs) return;
     // An order that has just come is on its way into the firewall.
     const fresh = net !== this.#net;
     this.#net = net;

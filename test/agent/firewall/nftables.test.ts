@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import { noChange } from "../../../agent/firewall/firewall.ts";
 import { nftablesBackend } from "../../../agent/firewall/nftables.ts";
@@ -45,6 +47,24 @@ test("nftables: the verdict reject answers the banned at once", { skip, timeout:
   );
 });
 
+test("nftables: what is held and what was stopped is told also while others change their tables all the time", {
+  skip,
+  timeout: 60_000,
+}, async () => {
+  using network = openNetwork(1);
+  const [host] = network.hosts;
+  assert(host !== undefined);
+  const firewall = nftablesBackend(host.run, "nft", Date.now);
+  await firewall.open({ verdict: "drop", allow: [] });
+  await firewall.apply({ ...noChange, add: [{ net: "192.0.2.1", ports: null, untilMs: null }] });
+  using _ = changeOtherTable(host.prefix);
+  for (let count = 0; count < 30; count += 1) {
+    assert.equal(await firewall.holds?.({ net: "192.0.2.1", ports: null }), true);
+    assert.equal(await firewall.holds?.({ net: "192.0.2.2", ports: null }), false);
+    assert.equal((await firewall.counters()).length, 6);
+  }
+});
+
 test("nftables: a table of another make under our name is replaced", { skip, timeout: 60_000 }, async () => {
   using network = openNetwork(1);
   const [host] = network.hosts;
@@ -82,3 +102,28 @@ test("nftables: a batch longer than a transaction and a replacement longer than 
   // Listing two hundred thousand takes nft 1.0.6 far longer than writing them.
   assert.equal(await firewall.health(), "ok");
 });
+
+/** Two programs that change a table of their own as fast as they can. */
+function changeOtherTable(prefix: readonly string[]): Disposable {
+  const [ip = "", ...args] = [...prefix, "nft", "-i"];
+  const set = "add table inet other\nadd set inet other busy { type ipv4_addr; flags timeout; }\n";
+  const programs = [1, 2].map((id) => {
+    const program = spawn(ip, args, { stdio: ["pipe", "ignore", "ignore"] });
+    const lines = Array.from(
+      { length: 250 },
+      (_, index) => `add element inet other busy { 10.0.${id}.${index} timeout 1s }`,
+    );
+    Readable.from(endless(set, `${lines.join("\n")}\n`)).pipe(program.stdin.on("error", () => undefined));
+    return program;
+  });
+  return {
+    [Symbol.dispose]() {
+      for (const program of programs) program.kill("SIGKILL");
+    },
+  };
+}
+
+function* endless(first: string, rest: string): Generator<string> {
+  yield first;
+  for (;;) yield rest;
+}
