@@ -2,6 +2,7 @@ import { messageOf } from "../../shared/errors.ts";
 import { decodeMessage, StatusReport } from "../../shared/fleet-messages.ts";
 import type { Events } from "../events.ts";
 import type { HostReport } from "../store/hosts.ts";
+import { plainText } from "../store/plain-text.ts";
 import { BlockedGrowths, knownLists } from "./blocked-growth.ts";
 import type { HostDirectory } from "./host-directory.ts";
 
@@ -23,6 +24,7 @@ export type StatusReports = AsyncDisposable & Readonly<{ receive(host: string, p
 export function collectStatusReports(parts: StatusParts): StatusReports {
   let pending = new Map<string, HostReport>();
   let writing: Promise<void> = Promise.resolve();
+  let isFailing = false;
   const growths = new BlockedGrowths();
   const write = (): void => {
     if (pending.size === 0) return;
@@ -30,7 +32,16 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
     pending = new Map();
     writing = writing
       .then(() => parts.record(reports))
-      .catch((error: unknown) => parts.events.log.warn({ problem: messageOf(error) }, "could not write host reports"));
+      .then(() => {
+        isFailing = false;
+      })
+      .catch((error: unknown) => {
+        const said = { problem: messageOf(error) };
+        if (!isFailing) parts.events.log.warn(said, "could not write host reports, trying again until it works");
+        isFailing = true;
+        // The next regular one comes in a minute; until then a host would look as if it had not carried out its orders.
+        for (const report of reports) if (!pending.has(report.host)) pending.set(report.host, report);
+      });
   };
   const lost = new Map<string, number>();
   const noteLost = (host: string, rows: number): void => {
@@ -75,8 +86,8 @@ function toRecord(host: string, tenant: string, report: StatusReport, nowMs: num
   return {
     host,
     atMs: nowMs,
-    version: report.version,
-    firewall: report.firewall,
+    version: plainText(report.version),
+    firewall: plainText(report.firewall),
     // Whoever does not stop what it holds as a proof stops nothing for sure.
     enforcing: report.enforcing && report.canary !== false,
     clockSkewMs: Math.max(-2_000_000_000, Math.min(2_000_000_000, Math.round(report.atMs - nowMs))),
@@ -84,7 +95,7 @@ function toRecord(host: string, tenant: string, report: StatusReport, nowMs: num
     fleetRevision: revisionOf("fleet"),
     tenantRevision: revisionOf(`tenant:${tenant}`),
     hostRevision: revisionOf(`host:${host}`),
-    problems: report.problems,
+    problems: report.problems.map(plainText),
     ...(report.blocked === undefined ? {} : { blocked: knownLists(report.blocked) }),
   };
 }
