@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { waitFor } from "./wait-for.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+const quickResolve = new URL("../../scripts/quick-resolve.mjs", import.meta.url).href;
 /** What tests start is removed in `exit` handlers, and a test file that took too long is ended with this signal. */
 if (process.env.NODE_TEST_CONTEXT !== undefined) process.once("SIGTERM", () => process.exit(143));
 
@@ -32,7 +33,10 @@ export type ProgramOptions = Readonly<{
 
 /** Starts `node FILE ARGS`; FILE relative to the repository. Ended with SIGTERM, and SIGKILL when that takes too long. */
 export function startProgram(file: string, args: readonly string[], options: ProgramOptions = {}): Program {
-  const command = [...(options.prefix ?? []), process.execPath, "--disable-warning=ExperimentalWarning", file, ...args];
+  // The agent knows no database, and many tests watch what it loads and holds.
+  const hooks = file.includes("server/") ? ["--import", quickResolve] : [];
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning", ...hooks];
+  const command = [...(options.prefix ?? []), ...node, file, ...args];
   const [name = "", ...rest] = command;
   const child: ChildProcess = spawn(name, rest, {
     cwd: root,
