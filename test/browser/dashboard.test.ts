@@ -278,7 +278,6 @@ describe("looks", { concurrency: true }, () => {
   }
 });
 
-test("no page had an error, ran what it should not or asked anybody else", { skip }, (t) => {
-  t.diagnostic(`pictures: ${browser.pictures()}`);
+test("no page had an error, ran what it should not or asked anybody else", { skip }, () => {
   assert.deepEqual(browser.trouble, []);
 });

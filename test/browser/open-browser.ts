@@ -1,6 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 
@@ -16,31 +15,31 @@ const flags = [
   ...["--disable-sync", "--no-first-run"],
 ];
 /** On a busy machine a page takes a while; a condition that does not come at all still ends the test. */
-const patienceMs = 15_000;
+const patienceMs = 60_000;
 
 export type Looks = Readonly<{ name: string; colorScheme: "light" | "dark"; width: number; height: number }>;
 export const desk: Looks = { name: "light", colorScheme: "light", width: 1280, height: 860 };
 export const night: Looks = { name: "dark", colorScheme: "dark", width: 1280, height: 860 };
 export const phone: Looks = { name: "phone", colorScheme: "light", width: 390, height: 844 };
 
-/** A browser with a profile of its own, gone afterwards. Pictures stay: they are for people to look at. */
+/** Taken only for whoever wants to look at them: they are a third of what the browser has to do. */
+const picturesFolder = process.env.FLEET2BAN_TEST_PICTURES;
+
+/** A browser with a profile of its own, gone afterwards. */
 export type TestBrowser = AsyncDisposable &
   Readonly<{
     /** Whatever went wrong on any page: errors, refused content, requests to elsewhere, dialogs. */
     trouble: readonly string[];
-    /** Where they are; null while none was taken. */
-    pictures(): string | null;
     openPage(url: string, looks?: Looks): Promise<Page>;
+    /** Kept in the folder that FLEET2BAN_TEST_PICTURES names; without it none is taken. */
     picture(page: Page, name: string): Promise<void>;
   }>;
 
 export async function openBrowser(): Promise<TestBrowser> {
   const browser: Browser = await chromium.launch({ executablePath: browserProgram ?? "", args: flags });
-  let folder: string | null = null;
   const trouble: string[] = [];
   return {
     trouble,
-    pictures: () => folder,
     async openPage(url, { name, colorScheme, width, height } = desk) {
       const context = await browser.newContext({ colorScheme, viewport: { width, height }, baseURL: url });
       const page = await context.newPage();
@@ -61,8 +60,9 @@ export async function openBrowser(): Promise<TestBrowser> {
       return page;
     },
     async picture(page, name) {
-      folder ??= mkdtempSync(join(tmpdir(), "fleet2ban-pictures-"));
-      await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+      if (picturesFolder !== undefined) {
+        await page.screenshot({ path: join(picturesFolder, `${name}.png`), fullPage: true });
+      }
     },
     [Symbol.asyncDispose]: () => browser.close(),
   };

@@ -119,12 +119,12 @@ async function bannedBy(jail: string): Promise<string[]> {
 
 /** The attackers' end, and a service on every host. */
 async function openTraffic({ attacker, hosts }: TestNetwork, stack: AsyncDisposableStack): Promise<TrafficPeer> {
-  for (const address of [banned, neighbour, brief, third]) attacker.addAddress(address);
+  attacker.addAddress(banned, neighbour, brief, third);
   await Promise.all(hosts.map((place) => stack.use(openPeer(place)).serve([port])));
   return stack.use(openPeer(attacker));
 }
 
 async function outcome(address: string, where: LiveHost, answered: boolean): Promise<void> {
   const tried = async () => ((await peer.knock(address, ipOf(where), port)) === "answered") === answered;
-  await waitFor(tried, `${address} ${answered ? "to reach" : "to be blocked on"} ${where.name}`, 30_000);
+  await waitFor(tried, `${address} ${answered ? "to reach" : "to be blocked on"} ${where.name}`);
 }

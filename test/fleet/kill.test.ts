@@ -173,7 +173,7 @@ async function assertInStep(): Promise<void> {
   assert.equal(new Set(positions.map((position) => JSON.stringify(position))).size, 1);
   if (fleet.network === null) return;
   for (const host of fleet.hosts) {
-    await waitFor(async () => (await bannedInKernel(host)).join() === expected.join(), `${host.name}'s kernel`, 10_000);
+    await waitFor(async () => (await bannedInKernel(host)).join() === expected.join(), `${host.name}'s kernel`);
   }
 }
 

@@ -26,7 +26,7 @@ before(async () => {
   peers.use(fleet);
   const { network } = fleet;
   if (network === null) throw new Error("no namespaces");
-  for (let number = 1; number <= 20; number += 1) network.attacker.addAddress(`203.0.113.${number}`);
+  network.attacker.addAddress(...Array.from({ length: 20 }, (_, index) => `203.0.113.${index + 1}`));
   peer = peers.use(openPeer(network.attacker));
   await Promise.all(
     network.hosts.slice(0, 3).map((place) => {

@@ -19,7 +19,7 @@ before(async () => {
   const { network, hosts, workDir } = fleet;
   if (network === null) throw new Error("no namespaces");
   attacker = network.attacker;
-  for (let number = 1; number <= 4; number += 1) attacker.addAddress(`203.0.113.${number}`);
+  attacker.addAddress(...[1, 2, 3, 4].map((number) => `203.0.113.${number}`));
   const [traditional, iso, other] = hosts;
   opened.use(await sshdOn(traditional, workDir, "traditional"));
   opened.use(await sshdOn(iso, workDir, "iso"));

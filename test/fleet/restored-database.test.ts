@@ -28,7 +28,7 @@ test("hosts that know more than a restored database follow it, whatever it says,
   const fleet = opened.use(await openLiveFleet({ hosts: 2, namespaces: true }));
   const { network, hosts } = fleet;
   if (network === null) throw new Error("no namespaces");
-  for (const each of Object.values(address)) network.attacker.addAddress(each);
+  network.attacker.addAddress(...Object.values(address));
   await Promise.all(hosts.map((host) => host.place && opened.use(openPeer(host.place)).serve([port])));
   const peer = opened.use(openPeer(network.attacker));
   const ban = (net: string, bantime = "1h") =>

@@ -21,8 +21,8 @@ export type TestHost = Readonly<{
   /** Words before a command that shall run inside. */
   prefix: readonly string[];
   run: RunCommand;
-  /** One more address of this host, for example another attacker. */
-  addAddress(address: string): void;
+  /** More addresses of this host, for example other attackers. */
+  addAddress(...addresses: readonly string[]): void;
   /** Starts a program inside; it is ended with the network. */
   spawn(command: readonly string[], options?: SpawnOptions): ReturnType<typeof spawn>;
 }>;
@@ -66,13 +66,11 @@ export function openNetwork(hostCount: number): TestNetwork {
     const name = `f2b-${process.pid}-${count}-${label}`;
     ip("netns", "add", name);
     names.push(name);
-    ip("-n", name, "link", "set", "lo", "up");
     return name;
   };
   try {
     const bridge = make("bridge");
-    ip("-n", bridge, "link", "add", "br0", "type", "bridge");
-    ip("-n", bridge, "link", "set", "br0", "up");
+    ipBatch(bridge, ["link set lo up", "link add br0 type bridge", "link set br0 up"]);
     const join = (label: string, number: number) => joinHost(make(label), bridge, number);
     const hosts = Array.from({ length: hostCount }, (_, index) => join(`host${index + 1}`, index + 1));
     return { hosts, attacker: join("attacker", 200), [Symbol.dispose]: remove };
@@ -87,17 +85,15 @@ function joinHost(name: string, bridge: string, number: number): TestHost {
   const ipv6 = `2001:db8::${number}`;
   ip("link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", `port${number}`, "netns", bridge);
   ip("-n", bridge, "link", "set", `port${number}`, "master", "br0", "up");
-  const addAddress = (address: string) => {
-    const bits = address.includes(":") ? "/128" : "/32";
-    ip("-n", name, "addr", "add", address + bits, "dev", "eth0", ...(address.includes(":") ? ["nodad"] : []));
+  const given = (address: string) => {
+    const [bits, flags] = address.includes(":") ? ["/128", "nodad"] : ["/32", ""];
+    return `addr add ${address}${bits} dev eth0 ${flags}`;
   };
-  addAddress(ipv4);
-  addAddress(ipv6);
-  ip("-n", name, "link", "set", "eth0", "up");
-  for (const net of ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"]) {
-    ip("-n", name, "route", "add", net, "dev", "eth0", "src", ipv4);
-  }
-  ip("-n", name, "-6", "route", "add", "2001:db8::/32", "dev", "eth0", "src", ipv6);
+  ipBatch(name, [
+    ...["link set lo up", given(ipv4), given(ipv6), "link set eth0 up"],
+    ...["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"].map((net) => `route add ${net} dev eth0 src ${ipv4}`),
+    `route add 2001:db8::/32 dev eth0 src ${ipv6}`,
+  ]);
   // Not `ip netns exec`, which also makes a mount namespace: several milliseconds more per command.
   const prefix = ["nsenter", `--net=${folder}/${name}`];
   return {
@@ -106,10 +102,15 @@ function joinHost(name: string, bridge: string, number: number): TestHost {
     ipv6,
     prefix,
     run: commandRunner(prefix),
-    addAddress,
+    addAddress: (...addresses) => ipBatch(name, addresses.map(given)),
     spawn: ([program = "", ...args], options = {}) =>
       spawn("nsenter", [`--net=${folder}/${name}`, program, ...args], options),
   };
+}
+
+/** One process for all of it: starting one takes longer than what it does. */
+function ipBatch(name: string, lines: readonly string[]): void {
+  execFileSync("ip", ["-n", name, "-batch", "-"], { input: lines.join("\n"), stdio: ["pipe", "ignore", "pipe"] });
 }
 
 function ip(...args: readonly string[]): string {

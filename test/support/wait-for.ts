@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 const pollMs = 20;
+/** What comes at all comes long before this, also on a machine with ten times the work it can do. */
+const waitMs = 60_000;
 
 /**
  * Waits for a condition, never for a time.
@@ -11,7 +13,7 @@ const pollMs = 20;
 export async function waitFor<T>(
   condition: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,
-  deadlineMs = 15_000,
+  deadlineMs = waitMs,
 ): Promise<T> {
   const until = performance.now() + deadlineMs;
   for (;;) {

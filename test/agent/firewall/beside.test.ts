@@ -43,7 +43,7 @@ for (const [manager, events, last] of [
       using network = openNetwork(1);
       const host = network.hosts[0] ?? assert.fail("no host");
       const banned = ["192.0.2.1", "203.0.113.5", "2001:db8:1::1"] as const;
-      for (const address of [...banned, "192.0.2.9"]) network.attacker.addAddress(address);
+      network.attacker.addAddress(...banned, "192.0.2.9");
       const run = manager === "ufw" ? privateUfw(host, folder) : await startFirewalld(host, folder, started);
       if (manager === "ufw") await must(run, "ufw --force enable", "ufw allow 22/tcp");
       else await must(run, "firewall-cmd --permanent --add-port=22/tcp", "firewall-cmd --reload");
@@ -115,7 +115,7 @@ for (const [name, open] of Object.entries(backends)) {
       { from: "2001:db8:1::1", ban: ban("2001:db8:1::/64") },
       { from: "2001:db8:2::2", ban: ban("2001:db8:2::2", [8080]) },
     ];
-    for (const { from } of cases) network.attacker.addAddress(from);
+    network.attacker.addAddress(...cases.map(({ from }) => from));
     await using server = openPeer(host);
     await using inside = openPeer(container);
     await using attacker = openPeer(network.attacker);

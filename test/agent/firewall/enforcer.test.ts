@@ -207,7 +207,7 @@ test("a ban of the way to the coordinator is undone in the kernel", { skip, time
   await enforcer.ban([ban("203.0.113.0/24")]);
   assert.equal(await reach(), false);
   await pass(41);
-  const deadlineMs = performance.now() + 10_000;
+  const deadlineMs = performance.now() + 60_000;
   while (!(await reach())) assert(performance.now() < deadlineMs, "still cut off");
   await enforcer.close();
 });
@@ -225,7 +225,7 @@ test("when the clock is set, the kernel ends bans by the new one", { skip, timeo
   clockMs = 7_200_000;
   setClock(clockMs);
   await pass(1);
-  const deadlineMs = performance.now() + 10_000;
+  const deadlineMs = performance.now() + 60_000;
   let listed = await backend.list();
   while (listed.length !== 1) {
     assert(performance.now() < deadlineMs, "the ended ban is still there");

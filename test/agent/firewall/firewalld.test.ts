@@ -27,7 +27,7 @@ test("firewalld stops what is banned, new and established, also what is forwarde
     const [host, container] = network.hosts;
     assert(host !== undefined && container !== undefined);
     const banned = ["192.0.2.1", "203.0.113.5", "2001:db8:1::1"] as const;
-    for (const address of [...banned, "192.0.2.9"]) network.attacker.addAddress(address);
+    network.attacker.addAddress(...banned, "192.0.2.9");
     const run = await startFirewalld(host, folder, started);
     const say = async (...words: string[]) => {
       const result = await run(["firewall-cmd", ...words]);

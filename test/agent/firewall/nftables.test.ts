@@ -58,7 +58,7 @@ test("nftables: what is held and what was stopped is told also while others chan
   await firewall.open({ verdict: "drop", allow: [] });
   await firewall.apply({ ...noChange, add: [{ net: "192.0.2.1", ports: null, untilMs: null }] });
   using _ = changeOtherTable(host.prefix);
-  for (let count = 0; count < 30; count += 1) {
+  for (let count = 0; count < 8; count += 1) {
     assert.equal(await firewall.holds?.({ net: "192.0.2.1", ports: null }), true);
     assert.equal(await firewall.holds?.({ net: "192.0.2.2", ports: null }), false);
     assert.equal((await firewall.counters()).length, 6);
@@ -103,24 +103,14 @@ test("nftables: a batch longer than a transaction and a replacement longer than 
   assert.equal(await firewall.health(), "ok");
 });
 
-/** Two programs that change a table of their own as fast as they can. */
+/** A program that changes a table of its own as fast as it can. */
 function changeOtherTable(prefix: readonly string[]): Disposable {
-  const [ip = "", ...args] = [...prefix, "nft", "-i"];
+  const [command = "", ...args] = [...prefix, "nft", "-i"];
+  const program = spawn(command, args, { stdio: ["pipe", "ignore", "ignore"] });
   const set = "add table inet other\nadd set inet other busy { type ipv4_addr; flags timeout; }\n";
-  const programs = [1, 2].map((id) => {
-    const program = spawn(ip, args, { stdio: ["pipe", "ignore", "ignore"] });
-    const lines = Array.from(
-      { length: 250 },
-      (_, index) => `add element inet other busy { 10.0.${id}.${index} timeout 1s }`,
-    );
-    Readable.from(endless(set, `${lines.join("\n")}\n`)).pipe(program.stdin.on("error", () => undefined));
-    return program;
-  });
-  return {
-    [Symbol.dispose]() {
-      for (const program of programs) program.kill("SIGKILL");
-    },
-  };
+  const lines = Array.from({ length: 250 }, (_, index) => `add element inet other busy { 10.0.0.${index} timeout 1s }`);
+  Readable.from(endless(set, `${lines.join("\n")}\n`)).pipe(program.stdin.on("error", () => undefined));
+  return { [Symbol.dispose]: () => void program.kill("SIGKILL") };
 }
 
 function* endless(first: string, rest: string): Generator<string> {

@@ -24,7 +24,7 @@ test("ufw stops what is banned, new and established, through its reload, until i
     const [host] = network.hosts;
     assert(host !== undefined);
     const banned = ["192.0.2.1", "203.0.113.5", "2001:db8:1::1", "192.0.2.2", "2001:db8:2::2"] as const;
-    for (const address of [...banned, "192.0.2.9"]) network.attacker.addAddress(address);
+    network.attacker.addAddress(...banned, "192.0.2.9");
     const run = privateUfw(host, folder);
     for (const command of [
       ["--force", "enable"],

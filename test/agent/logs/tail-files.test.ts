@@ -17,7 +17,7 @@ import { chunkBytesMax } from "../../../agent/logs/read-chunks.ts";
 import { FollowedLog } from "./followed-log.ts";
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while (!condition()) {
     assert.ok(Date.now() < deadline, `never: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -78,7 +78,7 @@ class Journal {
   }
 
   async until(condition: () => boolean): Promise<void> {
-    const deadline = Date.now() + 15_000;
+    const deadline = Date.now() + 60_000;
     while (!condition()) {
       assert.ok(Date.now() < deadline, `never came; got ${this.numbers()}, said ${this.messages}`);
       await new Promise((resolve) => setTimeout(resolve, 5));

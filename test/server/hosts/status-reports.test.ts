@@ -82,6 +82,9 @@ function directoryOf(...hosts: readonly string[]): HostDirectory {
 }
 
 function reportOf(said: Partial<StatusReport>): Uint8Array {
-  const place = { v: 1, atMs: Date.now(), scopes: [], refused: [] } as const;
-  return encodeMessage({ ...place, version: "1", firewall: "observe", enforcing: true, problems: [], ...said });
+  const report: StatusReport = {
+    ...{ v: 1, atMs: Date.now(), scopes: [], refused: [], version: "1", firewall: "observe" },
+    ...{ enforcing: true, problems: [], ...said },
+  };
+  return encodeMessage(report);
 }

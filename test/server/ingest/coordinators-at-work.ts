@@ -65,7 +65,7 @@ export async function wrongs(fleet: Coordinators, offenders: number): Promise<re
     const missing = bans?.count === offenders ? [] : [`${offenders} offenders, ${bans?.count} bans`];
     return [...(await fleet.miscounted()), ...(await fleet.disorder()), ...missing];
   };
-  await waitFor(async () => (await find()).length === 0, "everything to be judged", 20_000).catch(() => undefined);
+  await waitFor(async () => (await find()).length === 0, "everything to be judged").catch(() => undefined);
   return find();
 }
 

@@ -37,7 +37,7 @@ function sendOn(fleet: Coordinators) {
 async function checkAll(fleet: Coordinators, offenders: number): Promise<void> {
   // What was handed over from one coordinator to another is judged after it was acknowledged.
   const isThere = async () => [...(await fleet.miscounted()), ...(await fleet.disorder())].length === 0;
-  await waitFor(isThere, "everything to be judged", 20_000).catch(() => undefined);
+  await waitFor(isThere, "everything to be judged").catch(() => undefined);
   assert.deepEqual([await fleet.miscounted(), await fleet.disorder()], [[], []]);
   const banned = await fleet.store.rows("select net from bans where reason = 'jail sshd'");
   // Each of them, and the one that never stops.
