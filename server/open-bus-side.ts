@@ -58,6 +58,7 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
   if (config.natsUrl !== undefined) await requireRefusals(address, keys);
   const bus = opened.use(await openBus(address, keys, events.log, admitting(parts, opened)));
   const presence = watchPresence(system, parts);
+  system.tellPresent();
   const cloneCheck = setInterval(presence.check, cloneCheckMs);
   opened.defer(() => clearInterval(cloneCheck));
   const urls = publicUrls(config, url, tls);

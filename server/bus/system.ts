@@ -8,6 +8,7 @@ import { type BusAddress, closeConnection, connectAs } from "./connect.ts";
 import { systemUserJwt } from "./jwt.ts";
 import type { BusKeys } from "./keys.ts";
 import { systemInbox } from "./permissions.ts";
+import { PresentOnes } from "./present-ones.ts";
 
 /** One push costs the server a second of CPU with 10 000 agents, for one revocation as for a hundred. */
 const pushMsPerConnection = 0.5;
@@ -32,10 +33,12 @@ export type System = AsyncDisposable &
   Readonly<{
     /** Makes the account's newest JWT valid: at once, or with others' a little later in a large fleet. */
     push(): Promise<void>;
-    /** A user of the fleet's account connected or left. */
+    /** A user of the fleet's account connected or left. Whoever came unheard is told of by `tellPresent`. */
     onPresence(handler: (presence: Presence) => void): void;
-    /** Whoever came or went in the meantime has not been told. */
+    /** Nobody is told of any more; those who are connected when the line is back are told of then. */
     onCut(handler: () => void): void;
+    /** Tells of everybody who is connected, as if they came now; tries again until the server has answered. */
+    tellPresent(): void;
   }>;
 
 const PresenceEvent = z.object({
@@ -65,7 +68,14 @@ export async function openSystem(
   let timer: NodeJS.Timeout | undefined;
   const cutHandlers: (() => void)[] = [];
   const presenceHandlers: ((presence: Presence) => void)[] = [];
-  listenForPresence(connection, account, presenceHandlers);
+  const tell = (presence: Presence): void => {
+    for (const handler of presenceHandlers) handler(presence);
+  };
+  const present = new PresentOnes(connection, account, tell, log);
+  listenForPresence(connection, account, (presence) => {
+    present.heard(presence);
+    tell(presence);
+  });
 
   const pushNow = async (): Promise<void> => {
     waiting = undefined;
@@ -97,7 +107,10 @@ export async function openSystem(
   const follow = async () => {
     // A server that comes back may have been started from an old copy.
     for await (const status of connection.status()) {
-      if (status.type === "reconnect") pushAgain();
+      if (status.type === "reconnect") {
+        pushAgain();
+        present.list();
+      }
       if (status.type === "disconnect") for (const handler of cutHandlers) handler();
     }
   };
@@ -108,6 +121,7 @@ export async function openSystem(
     push,
     onPresence: (handler) => void presenceHandlers.push(handler),
     onCut: (handler) => void cutHandlers.push(handler),
+    tellPresent: () => present.list(),
     async [Symbol.asyncDispose]() {
       clearTimeout(timer);
       await closeConnection(connection);
@@ -118,13 +132,13 @@ export async function openSystem(
 function listenForPresence(
   connection: NatsConnection,
   { publicKey }: Account,
-  handlers: readonly ((presence: Presence) => void)[],
+  tell: (presence: Presence) => void,
 ): void {
   for (const event of ["CONNECT", "DISCONNECT"]) {
     connection.subscribe(`$SYS.ACCOUNT.${publicKey}.${event}`, {
       callback: (error, message) => {
         const presence = error === null ? presenceOf(message.data, event === "CONNECT") : undefined;
-        if (presence !== undefined) for (const handler of handlers) handler(presence);
+        if (presence !== undefined) tell(presence);
       },
     });
   }

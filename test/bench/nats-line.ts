@@ -35,7 +35,10 @@ export class NatsLine {
   readonly #handlers: LineHandlers;
   readonly #subscriptions: readonly string[];
   #socket: Socket;
-  #rest: Buffer = Buffer.alloc(0);
+  /** What came and was not read yet, and how much of it the next message needs. */
+  #parts: Buffer[] = [];
+  #held = 0;
+  #needed = 0;
   #closed = false;
 
   constructor(
@@ -99,24 +102,32 @@ export class NatsLine {
   }
 
   #read(data: Buffer): void {
-    this.#rest = this.#rest.length === 0 ? data : Buffer.concat([this.#rest, data]);
+    this.#parts.push(data);
+    this.#held += data.length;
+    // A long message comes in many pieces, which are put together once.
+    if (this.#held < this.#needed) return;
+    let rest = this.#parts.length === 1 ? data : Buffer.concat(this.#parts);
+    this.#needed = 0;
     for (;;) {
-      const end = this.#rest.indexOf("\r\n");
-      if (end < 0) return;
-      const words = this.#rest.toString("latin1", 0, end).split(" ");
+      const end = rest.indexOf("\r\n");
+      if (end < 0) break;
+      const words = rest.toString("latin1", 0, end).split(" ");
+      let next = end + 2;
       if (words[0] === "MSG") {
-        const length = Number(words.at(-1));
-        if (this.#rest.length < end + 2 + length + 2) return;
-        const payload = this.#rest.subarray(end + 2, end + 2 + length);
-        this.#rest = this.#rest.subarray(end + 4 + length);
-        this.#handlers.onMessage(words[1] ?? "", payload);
-        continue;
-      }
-      this.#rest = this.#rest.subarray(end + 2);
-      if (words[0] === "PING") this.#socket.write("PONG\r\n");
+        const last = end + 2 + Number(words.at(-1));
+        next = last + 2;
+        if (rest.length < next) {
+          this.#needed = next;
+          break;
+        }
+        this.#handlers.onMessage(words[1] ?? "", rest.subarray(end + 2, last));
+      } else if (words[0] === "PING") this.#socket.write("PONG\r\n");
       else if (words[0] === "PONG") this.#handlers.onReady();
       else if (words[0] === "-ERR") this.#end();
+      rest = rest.subarray(next);
     }
+    this.#parts = rest.length === 0 ? [] : [rest];
+    this.#held = rest.length;
   }
 }
 

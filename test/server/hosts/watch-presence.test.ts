@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { connectAs } from "../../../server/bus/connect.ts";
+import { systemUserJwt } from "../../../server/bus/jwt.ts";
+import { systemInbox } from "../../../server/bus/permissions.ts";
+import { listConnections } from "../../../server/bus/present-ones.ts";
 import { openSystem, type System } from "../../../server/bus/system.ts";
 import { Conduct } from "../../../server/hosts/conduct.ts";
 import { HostDirectory } from "../../../server/hosts/host-directory.ts";
@@ -78,4 +82,34 @@ test("three messages too large within a minute are a reason for quarantine", asy
       why: "sent 3 messages larger than any agent's",
     },
   ]);
+});
+
+test("whoever came before anybody listened is told of, page by page, and who has left is not", async () => {
+  const hosts = ["early-1", "early-2", "early-3", "early-4", "early-5"];
+  const sockets = await Promise.all(hosts.map((host) => connectRaw(enrolled(host))));
+  await until(() => hosts.every((host) => directory.isConnected(host)), "all of them");
+  const late = new HostDirectory();
+  for (const host of hosts) late.put(directory.get(host) ?? assert.fail(host));
+  await using listener = await openSystem(nats.address, nats.keys, nats.account, testLog);
+  watchPresence(listener, { directory: late, conduct, now: () => nowMs });
+  listener.tellPresent();
+  await until(() => hosts.every((host) => late.isConnected(host)), "the late one to know");
+
+  sockets[0]?.destroy();
+  await until(() => !late.isConnected("early-1"), "it to leave");
+  listener.tellPresent();
+  const { address, keys, account } = nats;
+  const jwt = () => systemUserJwt(keys, Date.now());
+  const user = { name: "lister", jwt, seed: keys.systemUser.seed, inbox: systemInbox };
+  const connection = await connectAs(address, user);
+  try {
+    const listed = await Array.fromAsync(listConnections(connection, account.publicKey, 2));
+    const names = listed.map(({ publicKey }) => directory.hostOfKey(publicKey)?.host ?? "");
+    assert.deepEqual(names.filter((name) => name.startsWith("early-")).toSorted(), hosts.slice(1));
+    assert.equal(new Set(listed.map((each) => each.connection)).size, listed.length);
+    assert.ok(listed.every(({ jwt: credentials }) => credentials !== ""));
+  } finally {
+    await connection.close();
+  }
+  for (const socket of sockets) socket.destroy();
 });
