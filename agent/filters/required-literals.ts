@@ -1,3 +1,4 @@
+import { everyday } from "./everyday.ts";
 import type { RegexNode } from "./python-regex-tree.ts";
 
 /** Text of which a match needs a copy. `ignoreCase`: in any case. ASCII only, without newline. */
@@ -185,8 +186,10 @@ function join(run: Run, exact: readonly string[]): Run | null {
   return spellings === null ? null : { spellings, ignoreCase: run.ignoreCase };
 }
 
-/** Long literals select better, many cost more, and those of any case most. */
+/** Long literals select better, many cost more, those of any case most, and what stands everywhere selects little. */
 function worth(literals: readonly Literal[]): number {
   const shortest = Math.min(...literals.map((each) => each.text.length));
-  return Math.min(shortest, 12) - Math.log2(literals.length) - (literals.some((each) => each.ignoreCase) ? 3 : 0);
+  const anyCase = literals.some((each) => each.ignoreCase) ? 3 : 0;
+  const common = literals.some((each) => everyday.includes(each.text.toLowerCase())) ? 5 : 0;
+  return Math.min(shortest, 12) - Math.log2(literals.length) - anyCase - common;
 }

@@ -44,6 +44,7 @@ for (const [rule, regex, literals] of [
   ["ignored case is worth less", "abc(?i:defg)h", ["abc"]],
   ["ignored case is better than nothing", "\\d(?i:defg)\\d", ["i:defg"]],
   ["ignored case does not trust letters with relatives beyond ASCII", "(?i:fail me)", ["i:l me"]],
+  ["what stands in most lines is worth less", " from \\d+PAM: ", ["PAM: "]],
   ["text beyond ASCII is not used", "größe", null],
 ] as const) {
   test(rule, () => assert.deepEqual(literalsOf(regex), literals));
@@ -138,6 +139,18 @@ test("a literal inside a longer one of another filter is found", () => {
 test("literals of any case are found in any case", () => {
   assert.deepEqual(hits([[{ text: "Login", ignoreCase: true }], cased("nothing")], "a LOGIN\nb logim\n"), [
     ["a LOGIN", 1],
+  ]);
+});
+
+test("a short literal that is sought by itself is found beside long ones, wherever they stand", () => {
+  const long = "abcdefghijklmnop";
+  const lines = [`${long}Qx: `, `Qx: ${long}`, "none", long, "-Qx:-", "Qx: Qx: ", `-${long} - Qx: ${long}`];
+  assert.deepEqual(hits([cased("Qx: "), cased(long)], `${lines.join("\n")}\n`), [
+    [lines[0], 3],
+    [lines[1], 3],
+    [lines[3], 2],
+    [lines[5], 1],
+    [lines[6], 3],
   ]);
 });
 
