@@ -4,7 +4,7 @@ import { chunkBytesMax } from "../logs/read-chunks.ts";
 /** A chunk so large is most often followed by another one at once; a smaller one ends what there is to read. */
 const gatheredFromBytes = 32_768;
 /** Of one log: the watchdog and the store cost as much per stretch as some hundred lines (measured: 0.2 to 0.9 ms). */
-const gatheredBytesMax = 524_288;
+const gatheredBytesMax = 1_048_576;
 /** Of all logs, when many are caught up with at once. */
 const allBytesMax = 4 * 1_048_576;
 /** What nothing followed after all must not wait; longer than the rests of a log that is caught up with. */
@@ -19,18 +19,26 @@ const spareBuffersMax = 2;
 /** `buffer` null: one chunk alone, in the tail's own buffer. */
 type Gathered = { first: LogChunk; last: LogChunk; bytes: number; buffer: Buffer | null; timer: NodeJS.Timeout };
 
-/** Puts the chunks of a log that come in quick succession together, in their order; a log that trickles does not wait. */
-export class ChunkGatherer {
-  readonly #take: (chunk: LogChunk) => Promise<void>;
-  readonly #onError: (path: string, error: unknown) => void;
+export type GathererParts<Found> = Readonly<{
+  /** Searches a stretch, whose lines are not used after that. */
+  find: (chunk: LogChunk) => Found;
+  /** Gets what was found in one log, one stretch after the other. */
+  take: (found: Found) => Promise<void>;
+  onError: (path: string, error: unknown) => void;
+}>;
+
+/**
+ * Puts the chunks of a log that come in quick succession together, in their order; a log that trickles does not wait.
+ * While what was found in one stretch is on its way, into the firewall for example, the next one is searched.
+ */
+export class ChunkGatherer<Found> {
+  readonly #parts: GathererParts<Found>;
   readonly #byPath = new Map<string, Gathered>();
   readonly #running = new Map<string, Promise<void>>();
   #bytes = 0;
 
-  /** @param take  gets the chunks of one log one after the other */
-  constructor(take: (chunk: LogChunk) => Promise<void>, onError: (path: string, error: unknown) => void) {
-    this.#take = take;
-    this.#onError = onError;
+  constructor(parts: GathererParts<Found>) {
+    this.#parts = parts;
   }
 
   /** Settled when the next chunk of this log may come; `chunk.lines` is not used after that. */
@@ -39,8 +47,12 @@ export class ChunkGatherer {
     const known = this.#byPath.get(path);
     if (known !== undefined && !isAlike(known.first, chunk)) void this.#flush(path);
     const gathered = this.#keep(chunk);
-    const isLast = lines.length < gatheredFromBytes;
-    if (isLast || gathered.bytes >= gatheredBytesMax || this.#bytes >= allBytesMax) await this.#flush(path);
+    const before = this.#running.get(path);
+    if (lines.length < gatheredFromBytes) await this.#flush(path);
+    else if (gathered.bytes >= gatheredBytesMax || this.#bytes >= allBytesMax) {
+      void this.#flush(path);
+      await before;
+    }
   }
 
   /** Settled when everything gathered has been taken, also what came meanwhile. */
@@ -74,17 +86,28 @@ export class ChunkGatherer {
     clearTimeout(gathered.timer);
     this.#byPath.delete(path);
     this.#bytes -= gathered.bytes;
-    const { first, last, buffer, bytes } = gathered;
-    const lines = buffer === null ? first.lines : buffer.subarray(0, bytes);
+    const found = this.#find(path, gathered);
+    if (found === undefined) return before;
     const running = before
-      .then(() => this.#take({ ...last, previous: first.previous, lines }))
-      .catch((error: unknown) => this.#onError(path, error))
+      .then(() => this.#parts.take(found.found))
+      .catch((error: unknown) => this.#parts.onError(path, error))
       .finally(() => {
-        if (buffer !== null) giveBackBuffer(buffer);
         if (this.#running.get(path) === running) this.#running.delete(path);
       });
     this.#running.set(path, running);
     return running;
+  }
+
+  #find(path: string, { first, last, buffer, bytes }: Gathered): Readonly<{ found: Found }> | undefined {
+    const lines = buffer === null ? first.lines : buffer.subarray(0, bytes);
+    try {
+      return { found: this.#parts.find({ ...last, previous: first.previous, lines }) };
+    } catch (error) {
+      this.#parts.onError(path, error);
+      return undefined;
+    } finally {
+      if (buffer !== null) giveBackBuffer(buffer);
+    }
   }
 }
 

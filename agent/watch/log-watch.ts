@@ -1,8 +1,7 @@
 import type { Trouble } from "../filters/watchdog.ts";
 import type { Logger } from "../logger.ts";
-import type { LogChunk } from "../logs/log-chunk.ts";
 import { type FileTail, openFileTail } from "../logs/tail-files.ts";
-import { Delivery, type DeliveryParts } from "./delivery.ts";
+import { Delivery, type DeliveryParts, type Stretch } from "./delivery.ts";
 import { followJournals } from "./follow-journals.ts";
 import { ChunkGatherer } from "./gather-chunks.ts";
 import { LogLines } from "./log-lines.ts";
@@ -55,18 +54,18 @@ function followFiles(
   { jails, log, now, onRead }: LogWatchParts,
   delivery: Delivery,
   report: (trouble: Trouble) => void,
-): Readonly<{ tail: FileTail; gatherer: ChunkGatherer }> {
+): Readonly<{ tail: FileTail; gatherer: Pick<ChunkGatherer<Stretch>, "flush"> }> {
   const readers = jails.filter(({ settings }) => settings.source === "file");
   const lines = new LogLines(readers, report);
-  const gatherer = new ChunkGatherer(
-    (chunk: LogChunk) => {
-      const clock = { nowMs: now(), mode: chunk.live ? "live" : "any", findTimeMs: 0 } as const;
-      const found = lines.find(chunk.lines, chunk.globs, clock);
-      const { path: source, previous, position, seen } = chunk;
-      return delivery.take({ source, previous, position, seen, found });
+  const gatherer = new ChunkGatherer<Stretch>({
+    find({ lines: bytes, globs, live, path: source, previous, position, seen }) {
+      const clock = { nowMs: now(), mode: live ? "live" : "any", findTimeMs: 0 } as const;
+      return { source, previous, position, seen, found: lines.find(bytes, globs, clock) };
     },
-    (path, err) => log.error({ path, err, event: "log_chunk_failed" }, "lost a part of a log to an error of our own"),
-  );
+    take: (stretch) => delivery.take(stretch),
+    onError: (path, err) =>
+      log.error({ path, err, event: "log_chunk_failed" }, "lost a part of a log to an error of our own"),
+  });
   const tail = openFileTail({
     globs: uniqueGlobs(readers),
     saved: delivery.saved,

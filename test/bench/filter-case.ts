@@ -15,7 +15,7 @@ export type Job = Readonly<{ file: string; filters: readonly FilterSettings[] }>
 export type Measured = ReturnType<typeof measure>;
 
 /** What the agent gathers of a log it has to catch up with. */
-const chunkBytes = 512 * 1024;
+const chunkBytes = 1024 * 1024;
 
 process.stdout.write(JSON.stringify(measure(JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")))));
 

@@ -14,18 +14,24 @@ function chunkOf(number: number, text: string, more: Partial<LogChunk> = {}): Lo
 
 /** `taken`: first and last number of what came together. */
 function gathererOf(take: (chunk: LogChunk) => Promise<void> = async () => {}) {
+  const found: string[] = [];
   const taken: string[] = [];
   const errors: unknown[] = [];
-  const gatherer = new ChunkGatherer(
-    async (chunk) => {
+  const gatherer = new ChunkGatherer({
+    find: (chunk) => {
       const numbers = [...chunk.lines.toString().matchAll(/^\d+/gm)].map(([number]) => number);
       const { previous, position } = chunk as unknown as Record<string, [{ inode: number }]>;
-      taken.push(`${previous?.[0].inode}<${numbers.join()}=${position?.[0].inode}`);
+      const stretch = `${previous?.[0].inode}<${numbers.join()}=${position?.[0].inode}`;
+      found.push(stretch);
+      return { stretch, chunk };
+    },
+    take: async ({ stretch, chunk }) => {
+      taken.push(stretch);
       await take(chunk);
     },
-    (_path, error) => errors.push(error),
-  );
-  return { gatherer, taken, errors };
+    onError: (_path, error) => errors.push(error),
+  });
+  return { gatherer, found, taken, errors };
 }
 
 test("a chunk that ends what there is to read is taken before it is settled", async () => {
@@ -51,10 +57,31 @@ test("the tail may use its buffer again at once", async () => {
   assert.deepEqual(taken, ["0<1=1"]);
 });
 
-test("half a megabyte is taken without waiting for more", async () => {
+test("a megabyte is taken without waiting for more", async () => {
   const { gatherer, taken } = gathererOf();
-  for (let number = 1; number <= 9; number += 1) await gatherer.add(chunkOf(number, full));
-  assert.deepEqual(taken, ["0<1,2,3,4,5,6,7,8,9=9"]);
+  const numbers = Array.from({ length: 18 }, (_, index) => index + 1);
+  for (const number of numbers) await gatherer.add(chunkOf(number, full));
+  assert.deepEqual(taken, [`0<${numbers.join()}=18`]);
+});
+
+test("while one stretch is on its way the next is searched, and no further one is read", async () => {
+  const inForce = Promise.withResolvers<void>();
+  const { gatherer, found, taken } = gathererOf(() => inForce.promise);
+  let added = 0;
+  const reading = (async () => {
+    for (let number = 1; number <= 54; number += 1) {
+      await gatherer.add(chunkOf(number, full));
+      added = number;
+    }
+  })();
+  while (found.length < 2) await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  assert.deepEqual([added, found.length, taken.length], [35, 2, 1]);
+  inForce.resolve();
+  await reading;
+  await gatherer.flush();
+  assert.deepEqual(taken, found);
+  assert.equal(taken.length, 3);
 });
 
 test("lines that were counted before do not mix with others, and keep their order", async () => {
@@ -80,5 +107,20 @@ test("an error in one stretch is told and does not stop the next", async () => {
   await gatherer.add(chunkOf(1, "short"));
   await gatherer.add(chunkOf(2, "short"));
   assert.deepEqual(taken, ["0<1=1", "1<2=2"]);
+  assert.equal(errors.length, 1);
+});
+
+test("a stretch that cannot be searched is told and does not stop the next", async () => {
+  const [taken, errors]: [number[], unknown[]] = [[], []];
+  const gatherer = new ChunkGatherer({
+    find: ({ lines }) => {
+      if (lines[0] === 49) throw new Error("broken");
+      return Number(lines.toString().charAt(0));
+    },
+    take: async (found) => void taken.push(found),
+    onError: (_path, error) => errors.push(error),
+  });
+  for (const number of [1, 2]) await gatherer.add(chunkOf(number, "short"));
+  assert.deepEqual(taken, [2]);
   assert.equal(errors.length, 1);
 });
