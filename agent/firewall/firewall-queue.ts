@@ -37,6 +37,8 @@ export const rewriteEveryMs = 6 * 3_600_000;
 /** More waiting changes than this are dearer than writing everything anew, and need no more memory then. */
 const pendingMax = 100_000;
 const retryMs = { first: 1000, most: 60_000 } as const;
+/** So many changes go at once: what else the same turn of the event loop may bring is little beside them. */
+const burstMin = 256;
 /** Reasons kept for the status; the number is always right. */
 const refusedSampleMax = 20;
 
@@ -160,8 +162,8 @@ export class FirewallQueue {
   }
 
   async #work(): Promise<void> {
-    // Changes of the same turn of the event loop go together.
-    await Promise.resolve();
+    // Changes of the same turn of the event loop go together. A burst does not wait while its bans are written to the disk.
+    if (this.#pending.size < burstMin) await Promise.resolve();
     while (!this.#waitingToRetry && this.#hasWork()) {
       const waiters = this.#waiters;
       this.#waiters = [];

@@ -64,6 +64,15 @@ test("the first change goes at once, those that come meanwhile go together, and 
   assert.equal(queue.state.refused, 1);
 });
 
+test("a burst is on its way before its caller does anything else", async () => {
+  const { backend, queue, ban } = await openQueue();
+  await queue.open();
+  const burst = ban(...Array.from({ length: 256 }, (_, last) => element(last)));
+  assert.equal(backend.calls.length, 2);
+  assert.equal((await burst).applied, 256);
+  assert.equal(backend.calls.length, 2);
+});
+
 test("waiting changes of one element become one, and one that was removed may still be there", async () => {
   const { backend, queue } = await openQueue();
   await queue.open();
