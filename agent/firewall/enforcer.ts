@@ -96,10 +96,10 @@ export class Enforcer {
     await this.#submit(this.#wanted.disallow([...before].map((net) => protection(net).id)));
   }
 
-  /** Writes all that was collected; from now on changes go at once. */
+  /** Writes all that was collected; from now on changes go at once, also those that come while this is on its way. */
   async open(): Promise<void> {
-    await this.#queue.open();
     this.#isOpen = true;
+    await this.#queue.open();
   }
 
   /**

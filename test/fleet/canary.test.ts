@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { type LiveHost, openLiveFleet } from "../support/live-fleet.ts";
 import { namespacesMissing } from "../support/namespaces.ts";
@@ -35,7 +37,14 @@ test("whoever empties our sets in the kernel is seen at the coordinator, and the
   await waitFor(() => holds(emptied), "the canary in the kernel again", 60_000);
   await waitFor(async () => await enforces(emptied), "it to enforce again", 90_000);
   assert.deepEqual(await notEnforcing(), [0, 0]);
+  // Nothing was ever missing on the other one, nor on the first before somebody took it away.
+  assert.deepEqual([healsOf(emptied), healsOf(other)], [1, 0]);
 });
+
+/** How often its agent wrote the whole firewall anew, by its log. */
+function healsOf({ folder }: LiveHost): number {
+  return readFileSync(join(folder, "agent.log"), "utf8").split('"event":"firewall_healing"').length - 1;
+}
 
 /** As an admin's `nft flush set`, for every set we have. */
 async function emptySets({ place }: LiveHost): Promise<void> {

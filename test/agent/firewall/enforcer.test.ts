@@ -54,6 +54,18 @@ test("what came before the opening goes in one transaction, without what must no
   assert.equal(enforcer.refusal("198.51.100.0/24"), "holds 198.51.100.1 (coordinator)");
 });
 
+test("what comes while the firewall is being opened is in force after it: bans and unbans", async () => {
+  const { enforcer, backend } = world();
+  await enforcer.ban([ban("192.0.2.1/32"), ban("192.0.2.2/32")]);
+  const letThrough = backend.pause();
+  const opened = enforcer.open();
+  while (backend.calls.length === 0) await Promise.resolve();
+  const changed = [enforcer.ban([ban("192.0.2.3/32")]), enforcer.unban(["fleet:192.0.2.1/32"])];
+  letThrough();
+  await Promise.all([opened, ...changed]);
+  assert.deepEqual(keys(backend), ["192.0.2.2/32", "192.0.2.3/32"]);
+});
+
 test("a ban is in force when its promise resolves, and gone when its unban does", async () => {
   const { enforcer, backend } = world();
   await enforcer.open();
