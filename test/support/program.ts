@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { installedFile } from "./bundle.ts";
 import { waitFor } from "./wait-for.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -31,12 +32,12 @@ export type ProgramOptions = Readonly<{
   errorLog?: string;
 }>;
 
-/** Starts `node FILE ARGS`; FILE relative to the repository. Ended with SIGTERM, and SIGKILL when that takes too long. */
+/** Starts `node FILE ARGS`; FILE relative to the repository, or its built form where there is one. Ended with SIGTERM, and SIGKILL when that takes too long. */
 export function startProgram(file: string, args: readonly string[], options: ProgramOptions = {}): Program {
-  // The agent knows no database, and many tests watch what it loads and holds.
-  const hooks = file.includes("server/") ? ["--import", quickResolve] : [];
+  const main = installedFile(file);
+  const hooks = main.endsWith(".ts") ? ["--import", quickResolve] : [];
   const node = [process.execPath, "--disable-warning=ExperimentalWarning", ...hooks];
-  const command = [...(options.prefix ?? []), ...node, file, ...args];
+  const command = [...(options.prefix ?? []), ...node, main, ...args];
   const [name = "", ...rest] = command;
   const child: ChildProcess = spawn(name, rest, {
     cwd: root,
