@@ -65,7 +65,7 @@ async function failuresOf(log: string, filter: Filter, logEncoding: string, nowM
   });
   for await (const chunk of readWholeLines(log)) {
     lines.process(chunk, { nowMs, mode: "any", findTimeMs: 0 }, (_task, outcome) => {
-      if (outcome.kind === "failure") found.push(...outcome.failures);
+      if (outcome.kind === "failure") found.push(outcome.failure);
     });
   }
   return found;

@@ -63,8 +63,7 @@ export class FilterReport {
     const rows: FailureRow[] = [];
     this.#process(counted, this.#clock, (task, outcome) => {
       this.#sum(outcome);
-      if (outcome.kind !== "failure") return;
-      for (const failure of outcome.failures) rows.push(rowOf(numbers(task.start), failure));
+      if (outcome.kind === "failure") rows.push(rowOf(numbers(task.start), outcome.failure));
     });
     return rows;
   }

@@ -2,7 +2,7 @@
 export type Outcome =
   | Readonly<{ kind: "missed" }>
   | Readonly<{ kind: "ignored" | "nofail" | "pending"; consumedLines: number }>
-  | Readonly<{ kind: "failure"; failures: readonly FoundFailure[]; consumedLines: number }>;
+  | Readonly<{ kind: "failure"; failure: FoundFailure; consumedLines: number }>;
 
 /** One failure: what to count, and what is known of it. */
 export type FoundFailure = Readonly<{

@@ -178,7 +178,7 @@ export class Filter {
     const { id, ip, name } = identity;
     const atMs = clock.mode === "any" ? found.atMs : Math.min(found.atMs, clock.nowMs);
     const failure: FoundFailure = { id, ip, name, atMs, user: groups.user ?? null, users, count, lines, data: groups };
-    return { kind: "failure", failures: [failure], consumedLines };
+    return { kind: "failure", failure, consumedLines };
   }
 
   #isIgnored(text: string): boolean {

@@ -30,7 +30,7 @@ export class JournalLines {
     this.#watchdog.run(next, ({ filter }, outcome) => {
       const watched = this.#byFilter.get(filter);
       if (outcome.kind !== "failure" || watched === undefined) return;
-      for (const failure of outcome.failures) found.push({ watched, found: failure });
+      found.push({ watched, found: outcome.failure });
     });
     return found;
   }

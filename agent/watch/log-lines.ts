@@ -30,7 +30,7 @@ export class LogLines {
       filters.process(lines, clock, (task, outcome) => {
         const watched = jails.get(task.filter);
         if (outcome.kind !== "failure" || watched === undefined) return;
-        for (const failure of outcome.failures) found.push({ watched, found: failure });
+        found.push({ watched, found: outcome.failure });
       });
     }
     return found;

@@ -89,11 +89,9 @@ function wholePath(compiled: readonly Filter[]) {
     take(chunk: Buffer, clock: Parameters<typeof log.process>[1]): void {
       log.process(chunk, clock, (task, outcome) => {
         if (outcome.kind !== "failure") return;
-        for (const failure of outcome.failures) {
-          failures += 1;
-          const decisions = jails.get(task.filter)?.onFailure(failure, failure.atMs) ?? [];
-          for (const { kind } of decisions) if (kind === "ban") bans += 1;
-        }
+        failures += 1;
+        const decisions = jails.get(task.filter)?.onFailure(outcome.failure, outcome.failure.atMs) ?? [];
+        for (const { kind } of decisions) if (kind === "ban") bans += 1;
       });
     },
   };

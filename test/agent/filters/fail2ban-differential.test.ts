@@ -89,7 +89,7 @@ function compareLogs(logs: readonly Log[], nowMs: number, timezone: string): { l
       const answer = answers[index]?.[at];
       if (answer === null || answer === undefined) continue;
       const outcome = filter.match(line, clock);
-      const failures = outcome.kind === "failure" ? outcome.failures : [];
+      const failures = outcome.kind === "failure" ? [outcome.failure] : [];
       const ours = failures.map((each) => [
         addressValue(each.id),
         each.atMs / 1000,

@@ -31,5 +31,5 @@ export function filterOf(
 
 /** The only failure of an outcome, or undefined. */
 export function failureOf(outcome: Outcome): FoundFailure | undefined {
-  return outcome.kind === "failure" ? outcome.failures[0] : undefined;
+  return outcome.kind === "failure" ? outcome.failure : undefined;
 }

@@ -72,7 +72,7 @@ describe("the time of a line", { skip: withoutFail2ban }, () => {
       const filter = filterOf({ failRegex: ["bad <HOST>$"], datePattern: pattern }, "no", null);
       for (const [at, [now, mode, line]] of lines.entries()) {
         const outcome = filter.match(line, { nowMs: now * 1000, mode, findTimeMs: 600_000 });
-        const ours = outcome.kind === "failure" ? outcome.failures.map((each) => [each.id, each.atMs / 1000]) : [];
+        const ours = outcome.kind === "failure" ? [[outcome.failure.id, outcome.failure.atMs / 1000]] : [];
         assert.deepEqual(ours, answers[index]?.[at], `${pattern}, ${mode} at ${now}: ${line}`);
         failures += ours.length;
       }

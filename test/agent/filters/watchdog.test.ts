@@ -18,8 +18,7 @@ function run(filters: readonly Filter[], lines: readonly string[]) {
   const log = createLogFilters(filters, { report: (trouble) => troubles.push(trouble), limits });
   const process = (more: readonly string[]) =>
     log.process(Buffer.from(more.map((line) => `${noon} ${line}\n`).join("")), clockAt(noonMs), (task, outcome) => {
-      if (outcome.kind === "failure")
-        found.push(`${task.filter.name} ${outcome.failures.map((each) => each.id).join()}`);
+      if (outcome.kind === "failure") found.push(`${task.filter.name} ${outcome.failure.id}`);
     });
   process(lines);
   return { troubles, found, process };

@@ -18,7 +18,7 @@ type Difference = Readonly<{ filter: string; kind: AcceptedDifference["kind"]; l
 function differenceOf(sample: Sample, name: string, filter: Filter): Difference | undefined {
   const clock = { nowMs, mode: "any", findTimeMs: 0, ...(sample.journal ? { lineAtMs: nowMs } : {}) } as const;
   const outcome = filter.match(sample.line, clock);
-  const found = outcome.kind === "failure" ? outcome.failures[0] : undefined;
+  const found = outcome.kind === "failure" ? outcome.failure : undefined;
   const difference = (kind: Difference["kind"]) => ({ filter: name, kind, line: sample.line });
   if (sample.expected["match"] !== true) return found === undefined ? undefined : difference("extra");
   if (found === undefined) return difference("missed");

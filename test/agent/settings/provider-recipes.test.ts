@@ -181,7 +181,7 @@ function bansOf(jail: JailSettings, lines: readonly string[]): string[] {
     Buffer.from(inOrder.map((line) => `${line}\n`).join("")),
     clock,
     (_task, outcome) => {
-      if (outcome.kind === "failure") found.push(...outcome.failures);
+      if (outcome.kind === "failure") found.push(outcome.failure);
     },
   );
   return [...replayJail(jail, createIgnoreList(jail, noWorld), found)].map(({ id, bantime }) => `${id} for ${bantime}`);
