@@ -118,8 +118,9 @@ export class Enforcer {
     const wanted = this.#wanted.ban(accepted);
     await this.#submit(wanted);
     const suspects = new Set(accepted.filter(mayCutOff).map(({ net }) => shortNet(net)));
+    if (!this.#isOpen || suspects.size === 0) return;
     const added = wanted.change.add.filter(({ net }) => suspects.has(shortNet(net)));
-    if (this.#isOpen && added.length > 0) this.#deadMan?.changed(added.map(elementKey), this.#parts.upMs());
+    if (added.length > 0) this.#deadMan?.changed(added.map(elementKey), this.#parts.upMs());
   }
 
   async unban(ids: readonly string[]): Promise<void> {

@@ -41,24 +41,23 @@ export class JailEffects {
     decided: readonly Readonly<{ watched: WatchedJail; decision: JailDecision }>[],
     nowMs: number,
   ): Promise<LocalBan[]> {
-    const bans = decided.flatMap(({ watched, decision }) => (decision.kind === "ban" ? [{ watched, decision }] : []));
-    const extended = decided.flatMap(({ watched, decision }) =>
-      decision.kind === "already-banned" && decision.extended ? [{ watched, decision }] : [],
-    );
-    const givenUp = decided.flatMap(({ watched, decision }) =>
-      decision.kind === "given-up" ? [jailBanId(watched.jail.name, decision.ban.id)] : [],
-    );
+    const owned: OwnedBan[] = [];
+    const fresh: { watched: WatchedJail; decision: BanDecision }[] = [];
+    const extended: { watched: WatchedJail; decision: { id: string; untilMs: number | null } }[] = [];
+    const givenUp: string[] = [];
+    // In a burst nearly all are counts that lead to nothing yet.
+    for (const { watched, decision } of decided) {
+      const { jail } = watched;
+      if (decision.kind === "ban") {
+        owned.push(...ownedBan(watched, decision.id, decision.net, decision.untilMs));
+        if (!decision.restored) fresh.push({ watched, decision });
+      } else if (decision.kind === "already-banned" && decision.extended) {
+        owned.push(...ownedBan(watched, decision.id, jail.banOf(decision.id)?.net ?? null, decision.untilMs));
+        extended.push({ watched, decision });
+      } else if (decision.kind === "given-up") givenUp.push(jailBanId(jail.name, decision.ban.id));
+    }
     const { enforcer, store } = this.#parts;
-    const inForce = Promise.all([
-      enforcer.ban([
-        ...bans.flatMap(({ watched, decision }) => ownedBan(watched, decision.id, decision.net, decision.untilMs)),
-        ...extended.flatMap(({ watched, decision: { id, untilMs } }) =>
-          ownedBan(watched, id, watched.jail.banOf(id)?.net ?? null, untilMs),
-        ),
-      ]),
-      givenUp.length > 0 ? enforcer.unban(givenUp) : undefined,
-    ]);
-    const fresh = bans.filter(({ decision }) => !decision.restored);
+    const inForce = Promise.all([enforcer.ban(owned), givenUp.length > 0 ? enforcer.unban(givenUp) : undefined]);
     if (fresh.length > 0) store.record(fresh.map(({ watched, decision }) => storedBan(watched, decision)));
     for (const { watched, decision } of extended) store.prolong(watched.jail.name, decision.id, decision.untilMs);
     for (const { watched, decision } of decided) this.#act(watched, decision);
@@ -114,6 +113,7 @@ export class JailEffects {
   }
 
   #tell(decided: readonly Readonly<{ watched: WatchedJail; decision: JailDecision }>[], nowMs: number): void {
+    const isLogged = this.#parts.fail2banLog !== undefined;
     const events: LogEvent[] = [];
     for (const { watched, decision } of decided) {
       const jail = watched.jail.name;
@@ -124,7 +124,7 @@ export class JailEffects {
       } else if (decision.kind === "ignored") {
         this.#parts.log.debug({ jail, id: decision.id, by: decision.by, event: "ignored" }, "ignored a failure");
       }
-      events.push(...eventsOf(jail, decision));
+      if (isLogged) events.push(...eventsOf(jail, decision));
     }
     this.#write(events, nowMs);
   }
