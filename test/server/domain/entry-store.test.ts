@@ -46,9 +46,12 @@ test("what is kept of each subject is what was put last, however often it grows,
   );
 });
 
-test("records that are free are taken again before new ones are made", () => {
+test("records that are free, because their subject went or grew, are taken again before new ones are made", () => {
   const store = new EntryStore();
   const first = store.put([0, 1, 2, 3, 4]);
   store.remove(first);
   assert.equal(store.put([0, 5, 6, 7, 8]), first);
+  const grown = store.put([0, 5, 6, 7, 8, 9, 6, 7, 8], first);
+  assert.notEqual(grown, first);
+  assert.equal(store.put([0, 1, 2, 3, 4]), first);
 });
