@@ -67,9 +67,10 @@ async function takeIn(
   const { sql, nowMs } = turn;
   await using failures = new TurnFailures(turn);
   const { cursors, localBans, ...told } = await tellJudge(turn, failures, arrived, handedMax);
-  // Before the next turn copies its own: two copies at once get into each other's way at the end of the same table.
-  await failures.write();
+  // The next turn is judged while the database takes the rest of this one.
   await turn.judged(cursors);
+  await failures.write();
+  turn.copied();
   await upsertLocalBans(sql, localBans);
   await saveCursors(sql, cursors, nowMs);
   const { handed: handedOver, lines } = failures;

@@ -21,7 +21,7 @@ export class TurnFailures implements AsyncDisposable {
   constructor(turn: Turn) {
     this.#turn = turn;
     this.#handOver = new HandOver(turn.judge);
-    this.#copy = new FailureCopy(turn.sql, turn.nowMs);
+    this.#copy = new FailureCopy(turn.sql, turn.nowMs, turn.copiedBefore);
   }
 
   /** Whether any was handed over. */

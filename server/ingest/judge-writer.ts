@@ -80,6 +80,10 @@ export type Turn = Readonly<{
    * @throws OutdatedError when the turn before failed: what the judge was told since is void
    */
   judged(moved: Cursors): Promise<void>;
+  /** Resolves when the turn before has copied its failures: two copies at once get into each other's way at a table's end. */
+  copiedBefore: Promise<void>;
+  /** The next turn may copy its own. */
+  copied(): void;
 }>;
 
 export type JudgeWriter = AsyncDisposable &
@@ -230,7 +234,20 @@ export async function openJudgeWriter(options: JudgeWriterOptions): Promise<Judg
         if (readyUntilMs < nowMs + dayMs) await createFailureDays(sql, nowMs);
         const firstId = judge.begin();
         const share = held.size < partitionCount ? new Set(held.keys()) : null;
-        const result = await work({ sql, nowMs, judge, share, apply, order, renew, moved: among.moved, judged });
+        const { moved, copiedBefore, copied } = among;
+        const result = await work({
+          sql,
+          nowMs,
+          judge,
+          share,
+          apply,
+          order,
+          renew,
+          moved,
+          judged,
+          copiedBefore,
+          copied,
+        });
         await among.before();
         fault("worked");
         const turned: Turned = { steps, facts, isRenewed, author, nowMs, firstId };

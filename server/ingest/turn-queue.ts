@@ -7,8 +7,8 @@ import { OutdatedError } from "./informed-judge.ts";
  */
 const overlapsMax = 32;
 
-/** A turn that has let the next one begin and is not committed yet; `ended` rejects when it fails. */
-type Writing = Readonly<{ ended: Promise<void>; moved: Cursors }>;
+/** A turn that has let the next one begin and is not committed yet; `ended` rejects when it fails, `copied` never. */
+type Writing = Readonly<{ ended: Promise<void>; copied: Promise<void>; moved: Cursors }>;
 
 /** One attempt of a turn, which may begin while the turn before is still being written. */
 export type Attempt = Readonly<{
@@ -20,6 +20,10 @@ export type Attempt = Readonly<{
    * @throws OutdatedError when it failed: what the judge was told since is void
    */
   before(): Promise<void>;
+  /** Resolves when the turn before has copied its failures, or has failed. */
+  copiedBefore: Promise<void>;
+  /** Our failures are copied. */
+  copied(): void;
   /** The next turn may begin. */
   letOn(moved: Cursors): void;
   committed(): void;
@@ -61,9 +65,11 @@ export class TurnQueue {
   begin(next?: () => void): Attempt {
     const before = this.#writing;
     const ended = Promise.withResolvers<void>();
+    const copied = Promise.withResolvers<void>();
     // Whoever overlaps hears of it; nobody must.
     ended.promise.catch(() => undefined);
     const end = (): void => {
+      copied.resolve();
       if (this.#writing?.ended === ended.promise) this.#writing = undefined;
     };
     return {
@@ -71,9 +77,11 @@ export class TurnQueue {
       before: async () => {
         await before?.ended;
       },
+      copiedBefore: before?.copied ?? Promise.resolve(),
+      copied: copied.resolve,
       letOn: (moved) => {
         if (next === undefined) return;
-        this.#writing = { ended: ended.promise, moved };
+        this.#writing = { ended: ended.promise, copied: copied.promise, moved };
         this.#overlaps += 1;
         next();
       },

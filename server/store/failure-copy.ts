@@ -7,8 +7,8 @@ import type { Sql } from "./sql.ts";
 
 /** Rows sent at a time: some 100 KB, and some 5 ms of work on either side. */
 const rowsPerPart = 1_000;
-/** Parts that may wait until the connection has room. */
-const partsWaitingMax = 4;
+/** Parts that may wait until the connection has room: 1 MB, what a whole turn has. */
+const partsWaitingMax = 10;
 
 /**
  * One copy of failures, sent while they are still being judged: the database works on a part while the judge works on
@@ -18,12 +18,15 @@ export class FailureCopy implements AsyncDisposable {
   readonly rows: FailureRow[] = [];
   readonly #sql: Sql;
   readonly #receivedMs: number;
+  readonly #may: Promise<void>;
   readonly #parts = new PassThrough({ objectMode: true, highWaterMark: partsWaitingMax });
   #copying: Promise<void> | undefined;
 
-  constructor(sql: Sql, receivedMs: number) {
+  /** @param may  nothing is sent before */
+  constructor(sql: Sql, receivedMs: number, may: Promise<void> = Promise.resolve()) {
     this.#sql = sql;
     this.#receivedMs = receivedMs;
+    this.#may = may;
     // Whoever reads the parts hears of it.
     this.#parts.on("error", () => undefined);
   }
@@ -52,7 +55,7 @@ export class FailureCopy implements AsyncDisposable {
   async #send(): Promise<void> {
     if (this.#copying === undefined) {
       this.#parts.write(copyHeader);
-      this.#copying = this.#sql.copyIn(copyFailures, this.#parts);
+      this.#copying = this.#may.then(() => this.#sql.copyIn(copyFailures, this.#parts));
       // Waited for at the end; until then a failure is nobody's surprise.
       this.#copying.catch(() => undefined);
     }

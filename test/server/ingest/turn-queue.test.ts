@@ -30,3 +30,21 @@ test("of many turns that overlap, one waits now and then, so that others get the
   );
   assert.equal(Math.max(...openAtStart), 1);
 });
+
+for (const how of ["copied", "failed"] as const) {
+  test(`a turn may copy once the one before has ${how}, whether that one is committed or not`, async () => {
+    const queue = new TurnQueue();
+    const before = queue.begin(() => undefined);
+    await before.copiedBefore;
+    before.letOn(new Cursors([]));
+    const after = queue.begin(() => undefined);
+    let may = false;
+    const waiting = after.copiedBefore.then(() => {
+      may = true;
+    });
+    await setImmediate();
+    assert.equal(may, false);
+    before[how]();
+    await waiting;
+  });
+}
