@@ -151,12 +151,16 @@ export function openFailureStream(
 /** Of one partition. `again`: from the start, with a new consumer. */
 type Reader = Readonly<{ ended: Promise<void>; again: () => void; stop: () => void }>;
 
+/**
+ * In the server's memory: what is lost with the server is on the disk of whoever sent it, who sends it again until its
+ * failures are in the database. A copy on the server's disk would keep nothing longer and cost it half of its work.
+ */
 async function ensureStream(manager: JetStreamManager): Promise<void> {
   const stream = {
     name: failureStream,
     subjects: [subjects.failuresOfAll],
     retention: RetentionPolicy.Workqueue,
-    storage: StorageType.File,
+    storage: StorageType.Memory,
     // An acknowledgement would go to whatever reply subject an agent chose to write, whoever's it is.
     no_ack: true,
     discard: DiscardPolicy.New,
@@ -165,17 +169,19 @@ async function ensureStream(manager: JetStreamManager): Promise<void> {
     max_bytes: streamBytesMax,
     max_age: messageAgeMaxMs * nanosPerMs,
   };
-  try {
-    await manager.streams.info(failureStream);
+  const found = await manager.streams.info(failureStream).catch(() => undefined);
+  if (found?.config.storage === stream.storage) {
     await manager.streams.update(failureStream, stream);
-  } catch {
-    await manager.streams.add(stream);
+    return;
   }
+  // On the disk, of an earlier release: where a stream is cannot be changed.
+  if (found !== undefined) await manager.streams.delete(failureStream);
+  await manager.streams.add(stream);
 }
 
 async function ensureConsumer(manager: JetStreamManager, partition: number): Promise<void> {
-  // A nats-server that was killed may remember an acknowledgement and still hold the message: nobody would ever get it,
-  // and five of them close their host's lane for a day. A new consumer gets everything again; the cursors know it.
+  // What the old one gave to a coordinator that has ended, or over a connection that broke, would come again only when
+  // nobody has acknowledged it for long. A new consumer gets everything at once; the cursors know what they have.
   await manager.consumers.delete(failureStream, failureConsumer(partition)).catch(() => undefined);
   await manager.consumers.add(failureStream, {
     durable_name: failureConsumer(partition),

@@ -20,8 +20,13 @@ export const agentJwtSeconds = 7 * 24 * 3600;
 /** Streams and consumers the account may have: ours are one each; the rest is room for a change without downtime. */
 const streamsMax = 4;
 const consumersMax = 64;
-/** What the failure stream may take of the disk; agents keep what does not fit. */
-export const streamBytesMax = 1024 * 1024 * 1024;
+/**
+ * What the failure stream may take of the server's memory: ten thousand agents that send a line or two each fill a tenth
+ * of it. Agents keep what does not fit, and send it again.
+ */
+export const streamBytesMax = 128 * 1024 * 1024;
+/** Where an earlier release had the stream; the server starts with it, and the coordinator makes it anew. */
+const diskBytesMax = 1024 * 1024 * 1024;
 
 /** Public keys, and up to when their credentials must have been issued to be worth nothing. */
 export type Revocations = ReadonlyMap<string, number>;
@@ -53,8 +58,8 @@ export function accountJwt(keys: BusKeys, revocations: Revocations, nowMs: numbe
     version: 2,
     limits: {
       ...accountLimits,
-      mem_storage: 0,
-      disk_storage: streamBytesMax,
+      mem_storage: streamBytesMax,
+      disk_storage: diskBytesMax,
       streams: streamsMax,
       consumer: consumersMax,
     },

@@ -55,7 +55,7 @@ export function natsConfig(settings: NatsSettings): string {
     `port: ${port}`,
     // Monitoring has no password: never beyond this machine, and on whatever port is free.
     `http: "127.0.0.1:-1"`,
-    `jetstream { store_dir: ${quoted(`${settings.dataDir}/js`)}, max_memory_store: 64MB, max_file_store: 2GB }`,
+    `jetstream { store_dir: ${quoted(`${settings.dataDir}/js`)}, max_memory_store: 160MB, max_file_store: 2GB }`,
     `operator: ${quoted(settings.operatorJwt)}`,
     `system_account: ${settings.systemAccount.publicKey}`,
     `resolver { type: full, dir: ${quoted(`${settings.dataDir}/jwt`)}, allow_delete: true, interval: "2m", limit: 1000 }`,
