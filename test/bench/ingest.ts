@@ -22,8 +22,9 @@ const help: CommandHelp = {
     "How many failures a second one coordinator takes in, and how soon it decides: the installed coordinator with its\n" +
     "PostgreSQL (synchronous commits, fsync on) and nats-server, and a fleet that sends batches as agents do, one in\n" +
     "flight each, some of them twice. At the end every line is counted again in the database. Prints JSON:\n" +
-    "failuresPerSecond, subjects, rssMb, decisionP50Ms, decisionP99Ms, lost, doubled, and the CPU each part used\n" +
-    "(coordinator: the one that leads; others: those that share its work, together).",
+    "failuresPerSecond, subjects, rssMb, decisionP50Ms, decisionP99Ms, lost, doubled, startMs of the coordinator before\n" +
+    "there were failures and restartMs after them all, and the CPU each part used (coordinator: the one that leads;\n" +
+    "others: those that share its work, together).",
   options: {
     agents: { value: "N", help: "agents (default 10000)" },
     coordinators: { value: "N", help: "coordinators that share the work (default 1)" },
@@ -78,8 +79,10 @@ async function main(args: readonly string[]): Promise<number> {
   const [known] = await bench.query<{ count: number }>(
     "select count(distinct address)::integer as count from failures",
   );
+  // The others would go on without it, and have its database.
+  const restartMs = number("coordinators", 1) === 1 ? await bench.restart() : null;
   process.stdout.write(
-    `${JSON.stringify({ ...throughput, subjects: known?.count ?? 0, rssMb, peakMb, rssAtStartMb: bench.rssAtStartMb, ...decisions, lost, doubled, agents: number("agents", 10_000), repeatedBatches: bench.fleet.repeats, loadAverage: loadavg()[0] })}\n`,
+    `${JSON.stringify({ ...throughput, subjects: known?.count ?? 0, rssMb, peakMb, rssAtStartMb: bench.rssAtStartMb, startMs: bench.startMs, restartMs, ...decisions, lost, doubled, agents: number("agents", 10_000), repeatedBatches: bench.fleet.repeats, loadAverage: loadavg()[0] })}\n`,
   );
   if (lost + doubled > 0) throw new Fleet2banError("internal", `${lost} lines lost and ${doubled} doubled`);
   return exitCodes.ok;
@@ -104,7 +107,9 @@ async function openBench(agents: number, coordinators: number, built?: string) {
   const hosts = Array.from({ length: agents }, (_, index) => `host-${index}`);
   await fill(await openDatabase(dataDir), hosts);
   await first[Symbol.asyncDispose]();
+  const startedMs = performance.now();
   const coordinator = opened.use(await start());
+  const startMs = Math.round(performance.now() - startedMs);
   const database = await openDatabase(dataDir);
   opened.defer(() => database.end());
   const query = async <Row extends object>(text: string): Promise<Row[]> => (await database.query<Row>(text)).rows;
@@ -128,7 +133,25 @@ async function openBench(agents: number, coordinators: number, built?: string) {
   });
   const { rssMb: rssAtStartMb } = memoryMb(coordinator.pid);
   const closing = opened.move();
-  return { coordinator, query, fleet, keys, cpu, rssAtStartMb, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+  /** With its database and bus: until it has read what it must remember. */
+  const restart = async (): Promise<number> => {
+    await database.end();
+    await coordinator[Symbol.asyncDispose]();
+    const againMs = performance.now();
+    closing.use(await start());
+    return Math.round(performance.now() - againMs);
+  };
+  return {
+    coordinator,
+    query,
+    fleet,
+    keys,
+    cpu,
+    rssAtStartMb,
+    startMs,
+    restart,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  };
 }
 
 /** One more, on the first one's database and bus; its data directory goes with the first one's. */
