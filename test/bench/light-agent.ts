@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { snapshotPartsMax } from "../../shared/fleet-messages.ts";
 import type { Scope } from "../../shared/order.ts";
 import { decodeOrderFrame, type ReceivedFrame } from "../../shared/order-frame.ts";
-import { OrderSet } from "../../shared/order-set.ts";
+import { OrderSet, type Standing } from "../../shared/order-set.ts";
 import { nameOf } from "./nats-line.ts";
 
 /** A frame, and what all of its orders together do to the hash of a set. */
@@ -17,8 +17,8 @@ const framesMax = 5_000;
 export class SharedFrames {
   readonly #key: KeyObject;
   readonly #frames = new Map<string, SharedFrame>();
-  /** Hash of every order that was ever added, by what names it. */
-  readonly #hashes = new Map<string, readonly [number, number]>();
+  /** Every order that was ever added, by what names it. */
+  readonly #added = new Map<string, Standing>();
 
   constructor(key: KeyObject) {
     this.#key = key;
@@ -29,25 +29,31 @@ export class SharedFrames {
     const known = this.#frames.get(name);
     if (known !== undefined) return known;
     const frame = decodeOrderFrame(payload, this.#key);
-    let [high, low] = [0, 0];
-    for (const order of frame.orders) {
-      if (order.kind === "unusable") throw new Error(`bench: ${order.why}`);
-      const added = order.kind === "ban" || order.kind === "allow";
-      const key = `${order.kind === "unban" || order.kind === "ban" ? "ban" : "allow"} ${order.id}`;
-      if (added && !this.#hashes.has(key)) {
-        const alone = new OrderSet();
-        alone.replace([order], 1);
-        this.#hashes.set(key, [Number.parseInt(alone.hash.slice(0, 8), 16), Number.parseInt(alone.hash.slice(8), 16)]);
-      }
-      const [orderHigh, orderLow] = this.#hashes.get(key) ?? [0, 0];
-      high = (high ^ orderHigh) >>> 0;
-      low = (low ^ orderLow) >>> 0;
-    }
+    const moved = frame.orders.map((order) => this.#standingOf(order));
     if (this.#frames.size > framesMax) this.#frames.clear();
-    const shared = { frame, high, low };
+    const shared = { frame, ...hashOf(moved) };
     this.#frames.set(name, shared);
     return shared;
   }
+
+  /** What the order adds or takes away. */
+  #standingOf(order: ReceivedFrame["orders"][number]): Standing {
+    if (order.kind === "unusable") throw new Error(`bench: ${order.why}`);
+    if (order.kind === "ban" || order.kind === "allow") {
+      this.#added.set(`${order.kind} ${order.id}`, order);
+      return order;
+    }
+    const added = this.#added.get(`${order.kind === "unban" ? "ban" : "allow"} ${order.id}`);
+    if (added === undefined) throw new Error(`bench: ${order.kind} ${order.id} of nothing that was ordered`);
+    return added;
+  }
+}
+
+/** What adding or taking away all of them does to the hash of a set. */
+function hashOf(orders: readonly Standing[]): Readonly<{ high: number; low: number }> {
+  const set = new OrderSet();
+  set.replace(orders, 1);
+  return { high: Number.parseInt(set.hash.slice(0, 8), 16), low: Number.parseInt(set.hash.slice(8), 16) };
 }
 
 const hex = (value: number) => value.toString(16).padStart(8, "0");
