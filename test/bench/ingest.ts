@@ -38,10 +38,11 @@ const help: CommandHelp = {
   },
 };
 
-/** Node's flags are those of the systemd unit. */
+/** Node's flags and malloc's setting are those of the systemd unit. */
 const unit = readFileSync(new URL("../../server/packaging/fleet2ban-server.service", import.meta.url), "utf8");
 const nodeFlags = /^ExecStart=\S+\/node (.*?) \S+\.mjs/m.exec(unit)?.[1] ?? "";
-const env = { NODE_OPTIONS: nodeFlags };
+const arenas = /^Environment=MALLOC_ARENA_MAX=(\d+)/m.exec(unit)?.[1] ?? "";
+const env = { NODE_OPTIONS: nodeFlags, MALLOC_ARENA_MAX: arenas };
 
 /** Agents send what they have every two seconds. */
 const flushMs = 2_000;
