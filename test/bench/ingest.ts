@@ -308,6 +308,9 @@ async function measureDecisions(
 
 /** Every line, by host: what is in the database against what the hosts sent. */
 async function countAgain({ query, fleet }: Bench): Promise<Readonly<{ lost: number; doubled: number }>> {
+  // Acknowledged, and on the way from the coordinator that got it to the one whose part it is.
+  const isJudged = async () => (await query<{ id: string }>("select id from handed_failures limit 1")).length === 0;
+  await waitFor(isJudged, "what was handed over to be judged");
   const rows = await query<{ host: string; lines: string }>(
     "select host, sum(count) as lines from failures group by host",
   );
