@@ -8,25 +8,13 @@ import { type BusAddress, closeConnection, connectAs } from "./connect.ts";
 import { systemUserJwt } from "./jwt.ts";
 import type { BusKeys } from "./keys.ts";
 import { systemInbox } from "./permissions.ts";
-import { PresentOnes } from "./present-ones.ts";
+import { listenForPresence, type Presence, PresentOnes } from "./presence.ts";
 
 /** One push costs the server a second of CPU with 10 000 agents, for one revocation as for a hundred. */
 const pushMsPerConnection = 0.5;
 const pushIntervalMs = { least: 200, most: 5 * secondMs } as const;
 const pushTimeoutMs = 10 * secondMs;
 const retryMs = 2 * secondMs;
-
-/** One connection of a user of the fleet's account came or went, as nats-server tells it. */
-export type Presence = Readonly<{
-  publicKey: string;
-  /** Names the connection among those of all servers. */
-  connection: string;
-  connected: boolean;
-  /** Why it ended; empty when it came. */
-  reason: string;
-  /** With which credentials it came; empty where the server does not say. */
-  jwt: string;
-}>;
 
 /** The line to nats-server's own account: hands in the fleet's account and hears who comes and goes. */
 export type System = AsyncDisposable &
@@ -40,12 +28,6 @@ export type System = AsyncDisposable &
     /** Tells of everybody who is connected, as if they came now; tries again until the server has answered. */
     tellPresent(): void;
   }>;
-
-const PresenceEvent = z.object({
-  server: z.object({ id: z.string() }),
-  client: z.object({ user: z.string(), id: z.int().optional(), jwt: z.string().optional() }),
-  reason: z.string().optional(),
-});
 
 /** @throws Fleet2banError `unavailable` when the first connect fails */
 export async function openSystem(
@@ -71,8 +53,8 @@ export async function openSystem(
   const tell = (presence: Presence): void => {
     for (const handler of presenceHandlers) handler(presence);
   };
-  const present = new PresentOnes(connection, account, tell, log);
-  listenForPresence(connection, account, (presence) => {
+  const present = new PresentOnes(connection, account.publicKey, tell, log);
+  listenForPresence(connection, account.publicKey, (presence) => {
     present.heard(presence);
     tell(presence);
   });
@@ -127,37 +109,6 @@ export async function openSystem(
       await closeConnection(connection);
     },
   };
-}
-
-function listenForPresence(
-  connection: NatsConnection,
-  { publicKey }: Account,
-  tell: (presence: Presence) => void,
-): void {
-  for (const event of ["CONNECT", "DISCONNECT"]) {
-    connection.subscribe(`$SYS.ACCOUNT.${publicKey}.${event}`, {
-      callback: (error, message) => {
-        const presence = error === null ? presenceOf(message.data, event === "CONNECT") : undefined;
-        if (presence !== undefined) tell(presence);
-      },
-    });
-  }
-}
-
-/** undefined for an event that is not about a client. */
-function presenceOf(payload: Uint8Array, connected: boolean): Presence | undefined {
-  try {
-    const { server, client, reason = "" } = PresenceEvent.parse(JSON.parse(new TextDecoder().decode(payload)));
-    return {
-      publicKey: client.user,
-      connection: `${server.id} ${client.id}`,
-      connected,
-      reason,
-      jwt: client.jwt ?? "",
-    };
-  } catch {
-    return undefined;
-  }
 }
 
 const ClaimsReply = z.object({

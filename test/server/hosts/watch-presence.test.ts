@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { connectAs } from "../../../server/bus/connect.ts";
 import { systemUserJwt } from "../../../server/bus/jwt.ts";
 import { systemInbox } from "../../../server/bus/permissions.ts";
-import { listConnections } from "../../../server/bus/present-ones.ts";
+import { listConnections } from "../../../server/bus/presence.ts";
 import { openSystem, type System } from "../../../server/bus/system.ts";
 import { Conduct } from "../../../server/hosts/conduct.ts";
 import { HostDirectory } from "../../../server/hosts/host-directory.ts";
@@ -108,7 +108,11 @@ test("whoever came before anybody listened is told of, page by page, and who has
     assert.deepEqual(names.filter((name) => name.startsWith("early-")).toSorted(), hosts.slice(1));
     assert.equal(new Set(listed.map((each) => each.connection)).size, listed.length);
     assert.ok(listed.every(({ jwt: credentials }) => credentials !== ""));
+    // Nobody who answers is not nobody who is connected.
+    process.kill(nats.server.pid() ?? 0, "SIGSTOP");
+    await assert.rejects(Array.fromAsync(listConnections(connection, account.publicKey)), /does not say who/);
   } finally {
+    process.kill(nats.server.pid() ?? 0, "SIGCONT");
     await connection.close();
   }
   for (const socket of sockets) socket.destroy();
