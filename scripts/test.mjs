@@ -42,6 +42,8 @@ events.compose(spec).pipe(process.stdout);
 events.on("end", () => {
   process.exitCode = failed > 0 ? 1 : 0;
 });
+// Ctrl-C leaves no programs behind either.
+process.once("SIGINT", () => process.exit(130));
 process.on("exit", () => {
   programs[Symbol.dispose]();
   const lines = skipped.map((line) => `  skipped ${line}\n`).join("");

@@ -29,7 +29,11 @@ export type FirewallBackend = Readonly<{
   health(): Promise<Health>;
   /** Packets and bytes stopped since the last call. */
   counters(): Promise<readonly Counter[]>;
-  /** Whether the kernel holds this one now; absent where asking costs more than a process. */
+  /**
+   * Whether the kernel holds this one now; absent where asking costs more than a process.
+   *
+   * @throws Fleet2banError `unavailable` when it does not say
+   */
   holds?(element: ElementName): Promise<boolean>;
   /** What the kernel holds, for audits and tests; expensive. */
   list(): Promise<readonly ListedElement[]>;

@@ -26,22 +26,23 @@ export function collectStatusReports(parts: StatusParts): StatusReports {
   let writing: Promise<void> = Promise.resolve();
   let isFailing = false;
   const growths = new BlockedGrowths();
+  const record = async (reports: readonly HostReport[]): Promise<void> => {
+    try {
+      await parts.record(reports);
+      isFailing = false;
+    } catch (error) {
+      const said = { problem: messageOf(error) };
+      if (!isFailing) parts.events.log.warn(said, "could not write host reports, trying again until it works");
+      isFailing = true;
+      // The next regular one comes in a minute; until then a host would look as if it had not carried out its orders.
+      for (const report of reports) if (!pending.has(report.host)) pending.set(report.host, report);
+    }
+  };
   const write = (): void => {
     if (pending.size === 0) return;
     const reports = [...pending.values()];
     pending = new Map();
-    writing = writing
-      .then(() => parts.record(reports))
-      .then(() => {
-        isFailing = false;
-      })
-      .catch((error: unknown) => {
-        const said = { problem: messageOf(error) };
-        if (!isFailing) parts.events.log.warn(said, "could not write host reports, trying again until it works");
-        isFailing = true;
-        // The next regular one comes in a minute; until then a host would look as if it had not carried out its orders.
-        for (const report of reports) if (!pending.has(report.host)) pending.set(report.host, report);
-      });
+    writing = writing.then(() => record(reports));
   };
   const lost = new Map<string, number>();
   const noteLost = (host: string, rows: number): void => {

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { test } from "node:test";
 import { noChange } from "../../../agent/firewall/firewall.ts";
 import { nftablesBackend } from "../../../agent/firewall/nftables.ts";
-import { namespacesMissing, openNetwork } from "../../support/namespaces.ts";
+import { namespacesMissing, openNetwork, type TestNetwork } from "../../support/namespaces.ts";
 import { openPeer } from "../../support/traffic.ts";
 import { testBackend } from "./backend-contract.ts";
 
@@ -52,10 +52,7 @@ test("nftables: what is held and what was stopped is told also while others chan
   timeout: 60_000,
 }, async () => {
   using network = openNetwork(1);
-  const [host] = network.hosts;
-  assert(host !== undefined);
-  const firewall = nftablesBackend(host.run, "nft", Date.now);
-  await firewall.open({ verdict: "drop", allow: [] });
+  const { firewall, host } = await openFirewall(network);
   await firewall.apply({ ...noChange, add: [{ net: "192.0.2.1", ports: null, untilMs: null }] });
   using _ = changeOtherTable(host.prefix);
   for (let count = 0; count < 8; count += 1) {
@@ -82,10 +79,7 @@ test("nftables: a batch longer than a transaction and a replacement longer than 
   timeout: 60_000,
 }, async () => {
   using network = openNetwork(1);
-  const [host] = network.hosts;
-  assert(host !== undefined);
-  const firewall = nftablesBackend(host.run, "nft", Date.now);
-  await firewall.open({ verdict: "drop", allow: [] });
+  const { firewall } = await openFirewall(network);
   const many = Array.from({ length: 21_000 }, (_, index) => ({
     net: `192.0.${index >> 8}.${index & 255}`,
     ports: index % 2 === 0 ? null : [22],
@@ -102,6 +96,13 @@ test("nftables: a batch longer than a transaction and a replacement longer than 
   // Listing two hundred thousand takes nft 1.0.6 far longer than writing them.
   assert.equal(await firewall.health(), "ok");
 });
+
+async function openFirewall({ hosts: [host] }: TestNetwork) {
+  assert(host !== undefined);
+  const firewall = nftablesBackend(host.run, "nft", Date.now);
+  await firewall.open({ verdict: "drop", allow: [] });
+  return { firewall, host };
+}
 
 /** A program that changes a table of its own as fast as it can. */
 function changeOtherTable(prefix: readonly string[]): Disposable {
