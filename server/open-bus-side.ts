@@ -1,4 +1,4 @@
-import { hourMs, minuteMs } from "../shared/durations.ts";
+import { hourMs, minuteMs, secondMs } from "../shared/durations.ts";
 import { messageOf } from "../shared/errors.ts";
 import { Account } from "./bus/account.ts";
 import { type Bus, openBus } from "./bus/bus.ts";
@@ -42,6 +42,8 @@ export type BusSideParts = Readonly<{
 const certificateCheckMs = 6 * hourMs;
 const cloneCheckMs = minuteMs;
 const pruneEveryMs = minuteMs;
+/** A push makes the server look through all its connections: a second of its time with 10 000 agents. */
+const reviveEveryMs = 15 * secondMs;
 
 /** Keys, the managed nats-server or the given one, and our two connections to it; `opened` closes them in reverse. */
 export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableStack): Promise<BusSide> {
@@ -61,6 +63,9 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
   system.tellPresent();
   const cloneCheck = setInterval(presence.check, cloneCheckMs);
   opened.defer(() => clearInterval(cloneCheck));
+  // A server that could not give the account its JetStream tries that again when it is handed the account.
+  const revival = setInterval(() => bus.streamProblem() !== undefined && system.pushAgain(), reviveEveryMs);
+  opened.defer(() => clearInterval(revival));
   const urls = publicUrls(config, url, tls);
   const publicAddress = { url: urls[0] ?? url, urls, ca: tls.ca };
   const line = openLine(config, tls);
@@ -71,6 +76,7 @@ export async function openBusSide(parts: BusSideParts, opened: AsyncDisposableSt
     ...{ bus, system, account, keys, publicAddress },
     problems: () => [
       ...(bus.connected() ? [] : ["the bus is away: agents protect themselves, orders wait"]),
+      ...[bus.streamProblem() ?? []].flat(),
       ...(line === undefined ? [] : [line]),
       // Where no stranger gets, the log has said it.
       ...(isOnlyHere(config) ? [] : [holes() ?? []].flat()),

@@ -49,6 +49,8 @@ export type Bus = AsyncDisposable &
     /** Resolves when the server has everything published so far, or rejects after `flushTimeoutMs`. */
     flush(): Promise<void>;
     connected(): boolean;
+    /** Why failures are not read although we are connected, in a sentence, once that lasts. */
+    streamProblem(): string | undefined;
     /** As the server last connected to says it: `2.11.16`. */
     serverVersion(): string;
   }>;
@@ -120,6 +122,7 @@ export async function openBus(
     },
     flush: () => flushWithin(connection),
     connected: () => connected && !connection.isClosed(),
+    streamProblem: () => (connected ? failures.problem() : undefined),
     serverVersion: () => connection.info?.version ?? "of unknown version",
     async [Symbol.asyncDispose]() {
       await failures[Symbol.asyncDispose]();

@@ -3,6 +3,8 @@ import {
   AckPolicy,
   DeliverPolicy,
   DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
   type JetStreamManager,
   jetstreamManager,
   RetentionPolicy,
@@ -17,6 +19,7 @@ import type { RawBatch } from "./bus.ts";
 import { streamBytesMax } from "./jwt.ts";
 import { failureConsumer, failureStream } from "./permissions.ts";
 import { pullForEver } from "./pull-requests.ts";
+import { StreamTroubles } from "./stream-troubles.ts";
 
 /** An agent has one batch in flight; repeats of it while we are away need little room, and a flood gets no more. */
 const messagesPerHostMax = 5;
@@ -39,6 +42,8 @@ export type FailureStream = AsyncDisposable &
     read(partitions: ReadonlySet<number>): void;
     /** Ends the pull that waits, or the next one, at once. */
     wake(): void;
+    /** Why failures are not read, once that lasts; the connection itself is not its matter. */
+    problem(): string | undefined;
   }>;
 
 /**
@@ -56,6 +61,15 @@ export function openFailureStream(
   let isWoken = false;
   const closing = new AbortController();
   const readers = new Map<number, Reader>();
+  const troubles = new StreamTroubles(log);
+  let ensuring: Promise<void> | undefined;
+  // All readers begin at once. Of several that make the stream, nats-server refuses all but one for want of memory.
+  const ensureOnce = (manager: JetStreamManager): Promise<void> => {
+    ensuring ??= ensureStream(manager).finally(() => {
+      ensuring = undefined;
+    });
+    return ensuring;
+  };
 
   /** About one message, to the server. Source: nats-server, "JetStream wire API", acknowledgements. */
   const answer = (reply: string, word: "+ACK" | "+TERM"): void => {
@@ -79,8 +93,9 @@ export function openFailureStream(
     const readOnce = async (): Promise<void> => {
       again = new AbortController();
       const manager = await jetstreamManager(connection, { checkAPI: false });
-      await ensureStream(manager);
+      await ensureOnce(manager);
       await ensureConsumer(manager, partition);
+      troubles.over(partition);
       const until = AbortSignal.any([again.signal, signal]);
       const consumer = failureConsumer(partition);
       await pullForEver(connection, { stream: failureStream, consumer, bytesMax, room, take, signal: until });
@@ -91,11 +106,11 @@ export function openFailureStream(
           await readOnce();
         } catch (error) {
           if (signal.aborted || connection.isClosed()) return;
-          const fields = { err: error, partition, event: "failure_stream_lost" };
-          log.warn(fields, "could not read the failure stream; trying again");
+          troubles.failed(partition, error, performance.now());
         }
         await sleep(retryMs, undefined, { signal }).catch(() => undefined);
       }
+      troubles.over(partition);
     };
     return { ended: readOn(), again: () => again.abort(), stop: () => stopping.abort() };
   };
@@ -140,6 +155,7 @@ export function openFailureStream(
       isWoken = true;
       arrived.resolve();
     },
+    problem: () => (connection.isClosed() ? undefined : troubles.problem(performance.now())),
     async [Symbol.asyncDispose]() {
       closing.abort();
       drained.resolve();
@@ -169,14 +185,20 @@ async function ensureStream(manager: JetStreamManager): Promise<void> {
     max_bytes: streamBytesMax,
     max_age: messageAgeMaxMs * nanosPerMs,
   };
-  const found = await manager.streams.info(failureStream).catch(() => undefined);
+  const found = await manager.streams.info(failureStream).catch((error: unknown) => {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
+    throw error;
+  });
   if (found?.config.storage === stream.storage) {
     await manager.streams.update(failureStream, stream);
     return;
   }
   // On the disk, of an earlier release: where a stream is cannot be changed.
   if (found !== undefined) await manager.streams.delete(failureStream);
-  await manager.streams.add(stream);
+  await manager.streams.add(stream).catch(async (error: unknown) => {
+    // Or another coordinator made it in the same moment.
+    await manager.streams.info(failureStream).catch(() => Promise.reject(error));
+  });
 }
 
 async function ensureConsumer(manager: JetStreamManager, partition: number): Promise<void> {

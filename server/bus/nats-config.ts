@@ -1,3 +1,5 @@
+import { streamBytesMax } from "./jwt.ts";
+
 /**
  * The configuration of a nats-server for a fleet, as text. The managed child runs with it, and so does a server of your
  * own. Pure: the same settings give the same text.
@@ -42,6 +44,13 @@ const handshakeSecondsMax = 15;
 const controlLineBytesMax = 4096;
 
 /**
+ * A bound, not memory that is set aside. The server counts what the account may use once more when the account is handed
+ * in while it starts, and an account that finds no room has no JetStream until it is handed in again: so there is room for
+ * several times of it. Source: tried with 2.9.10, "Error configuring jetstream for account".
+ */
+const memoryBytesMax = 8 * streamBytesMax;
+
+/**
  * What it is to find in its environment. Garbage may be half of what is in use, and not as much again: most of a server
  * with ten thousand agents is what it knows of them, and stays.
  */
@@ -55,7 +64,7 @@ export function natsConfig(settings: NatsSettings): string {
     `port: ${port}`,
     // Monitoring has no password: never beyond this machine, and on whatever port is free.
     `http: "127.0.0.1:-1"`,
-    `jetstream { store_dir: ${quoted(`${settings.dataDir}/js`)}, max_memory_store: 160MB, max_file_store: 2GB }`,
+    `jetstream { store_dir: ${quoted(`${settings.dataDir}/js`)}, max_memory_store: ${memoryBytesMax}, max_file_store: 2GB }`,
     `operator: ${quoted(settings.operatorJwt)}`,
     `system_account: ${settings.systemAccount.publicKey}`,
     `resolver { type: full, dir: ${quoted(`${settings.dataDir}/jwt`)}, allow_delete: true, interval: "2m", limit: 1000 }`,

@@ -21,6 +21,8 @@ export type System = AsyncDisposable &
   Readonly<{
     /** Makes the account's newest JWT valid: at once, or with others' a little later in a large fleet. */
     push(): Promise<void>;
+    /** The same once more, for a server that may not have taken it in well. */
+    pushAgain(): void;
     /** A user of the fleet's account connected or left. Whoever came unheard is told of by `tellPresent`. */
     onPresence(handler: (presence: Presence) => void): void;
     /** Nobody is told of any more; those who are connected when the line is back are told of then. */
@@ -101,6 +103,7 @@ export async function openSystem(
 
   return {
     push,
+    pushAgain,
     onPresence: (handler) => void presenceHandlers.push(handler),
     onCut: (handler) => void cutHandlers.push(handler),
     tellPresent: () => present.list(),

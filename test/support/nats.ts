@@ -18,14 +18,26 @@ export const testLog: Logger = pino({ level: process.env.FLEET2BAN_TEST_LOG ?? "
 export type TestNats = AsyncDisposable &
   Readonly<{ dataDir: string; keys: BusKeys; account: Account; server: NatsServer; address: BusAddress }>;
 
+export type TestNatsOptions = Readonly<{
+  onViolation?: ((publicKey: string) => void) | undefined;
+  /** Changes its configuration at each of its starts. */
+  edit?: (config: string) => string;
+}>;
+
 /** A real nats-server on free ports with keys of its own; gone, files included, when the test is over, however it ends. */
-export async function startTestNats(onViolation?: (publicKey: string) => void): Promise<TestNats> {
+export async function startTestNats({ onViolation, edit = (text) => text }: TestNatsOptions = {}): Promise<TestNats> {
   const dataDir = mkdtempSync(join(tmpdir(), "fleet2ban-nats-"));
   const keys = loadBusKeys(dataDir);
   const account = new Account(keys, new Map(), Date.now());
   const { dir, config } = managedNats({ dataDir, host: "127.0.0.1", tls: null, websocket: null }, keys, account);
   const listen = { host: "127.0.0.1", port: 0 };
-  const server = await startNatsServer({ dir, config, listen, log: testLog, onViolation });
+  const server = await startNatsServer({
+    dir,
+    config: (port) => edit(config(port)),
+    listen,
+    log: testLog,
+    onViolation,
+  });
   const killOnExit = () => {
     const pid = server.pid();
     if (pid !== undefined) process.kill(pid, "SIGKILL");

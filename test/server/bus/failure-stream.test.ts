@@ -1,12 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { pino } from "pino";
 import { openBus } from "../../../server/bus/bus.ts";
 import { connectAs } from "../../../server/bus/connect.ts";
 import { coordinatorJwt } from "../../../server/bus/jwt.ts";
 import { coordinatorInbox, failureStream } from "../../../server/bus/permissions.ts";
+import { partitionCount } from "../../../server/domain/partition.ts";
 import { subjects } from "../../../shared/subjects.ts";
-import { connectAgent, startTestNats, testLog, until } from "../../support/nats.ts";
+import { connectAgent, startTestNats, type TestNats, testLog, until } from "../../support/nats.ts";
+
+/** A batch of `h1`, over a connection of its own. */
+async function send(nats: TestNats, what: string): Promise<void> {
+  await using agent = await connectAgent(nats, "h1");
+  agent.connection.publish(subjects.failures(0, "h1"), what);
+  await agent.connection.flush();
+}
 
 /** Far sooner than missed heartbeats would help. */
 const withinMs = 10_000;
@@ -41,6 +50,43 @@ test("after many small messages a large one comes as soon as any", async () => {
   }
 });
 
+test("a bus that begins reads every partition at its first try", async () => {
+  await using nats = await startTestNats();
+  const warnings: string[] = [];
+  const log = pino({ level: "warn" }, { write: (line: string) => void warnings.push(line) });
+  await using bus = await openBus(nats.address, nats.keys, log);
+  await using agent = await connectAgent(nats, "*");
+  for (let partition = 0; partition < partitionCount; partition += 1) {
+    await until(async () => {
+      agent.connection.publish(subjects.failures(partition, "h1"), "a batch");
+      const batches = await bus.pullFailures(10, 200);
+      for (const batch of batches) batch.ack();
+      return batches.length > 0;
+    }, `a batch of partition ${partition}`);
+  }
+  assert.deepEqual(warnings, []);
+});
+
+test("a server that gives the account no JetStream is said aloud, once, and failures come again as soon as it does", async () => {
+  let hasRoom = false;
+  const tooSmall = (config: string) => config.replace(/max_memory_store: \d+/, "max_memory_store: 1024");
+  await using nats = await startTestNats({ edit: (config) => (hasRoom ? config : tooSmall(config)) });
+  const said: string[] = [];
+  const log = pino({ level: "info" }, { write: (line: string) => void said.push(JSON.parse(line).event) });
+  await using bus = await openBus(nats.address, nats.keys, log);
+  await until(() => /JetStream says .*not enabled/.test(bus.streamProblem() ?? ""), "the problem to be said");
+  assert.deepEqual(said.filter((event) => event === "failure_stream_lost").length, 1);
+  hasRoom = true;
+  const pid = nats.server.pid();
+  assert.ok(pid !== undefined);
+  process.kill(pid, "SIGKILL");
+  await until(async () => {
+    await send(nats, "a batch").catch(() => undefined);
+    return (await bus.pullFailures(10, 200)).length > 0;
+  }, "failures to come");
+  await until(() => bus.streamProblem() === undefined, "the problem to be over");
+});
+
 test("a stream that an earlier release kept on the disk is made anew in memory, and what agents send again arrives", async () => {
   await using nats = await startTestNats();
   await using coordinator = await connectAs(nats.address, {
@@ -70,20 +116,15 @@ test("failures that a killed server had in its memory arrive when they are sent 
     for (const batch of batches) batch.ack();
     return batches.map(({ payload }) => Buffer.from(payload).toString());
   };
-  const send = async (what: string): Promise<void> => {
-    await using agent = await connectAgent(nats, "h1");
-    agent.connection.publish(subjects.failures(0, "h1"), what);
-    await agent.connection.flush();
-  };
   await until(async () => {
-    await send("first");
+    await send(nats, "first");
     return (await pull()).includes("first");
   }, "the first batch");
   const pid = nats.server.pid();
   assert.ok(pid !== undefined);
   process.kill(pid, "SIGKILL");
   await until(async () => {
-    await send("second").catch(() => undefined);
+    await send(nats, "second").catch(() => undefined);
     return (await pull()).includes("second");
   }, "the second batch");
 });

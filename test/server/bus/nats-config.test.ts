@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { streamBytesMax } from "../../../server/bus/jwt.ts";
 import { natsConfig } from "../../../server/bus/nats-config.ts";
 
 const settings = {
@@ -35,4 +36,9 @@ test("a websocket is encrypted as soon as the server is, and never compressed", 
   const text = natsConfig({ ...settings, tls, websocket: { port: 443 } });
   assert.match(text, /websocket \{.*port: 443.*compression: false.*tls \{ cert_file: "\/c\.pem"/);
   assert.ok(!text.includes("no_tls"));
+});
+
+test("the account finds room for its JetStream also while it is counted several times", () => {
+  const memory = Number(/max_memory_store: (\d+)/.exec(natsConfig(settings))?.[1]);
+  assert.ok(memory >= 4 * streamBytesMax, String(memory));
 });

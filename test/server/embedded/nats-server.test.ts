@@ -166,7 +166,7 @@ test("an old version is not opened to strangers over WebSocket, where they could
 
 test("who tries what his credentials forbid is named", async () => {
   const offenders = new Set<string>();
-  await using nats = await startTestNats((publicKey) => offenders.add(publicKey));
+  await using nats = await startTestNats({ onViolation: (publicKey) => offenders.add(publicKey) });
   await using mallory = await connectAgent(nats, "mallory");
   mallory.connection.publish("f2b.v1.bans.t", "x");
   await until(() => offenders.size > 0, "the publisher is named");
