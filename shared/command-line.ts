@@ -78,9 +78,14 @@ export function formatHelp(command: CommandHelp): string {
 }
 
 /** Ends a program's `main` honestly: the sentence on standard error, the exit code of the design. */
-export function reportFatal(program: string, error: unknown, exitCodeOf: (error: unknown) => number): number {
+export function reportFatal(
+  program: string,
+  error: unknown,
+  exitCodeOf: (error: unknown) => number,
+  stderr: NodeJS.WritableStream = process.stderr,
+): number {
   const known = error instanceof Fleet2banError || error instanceof UsageError;
   const text = known ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`${program}: ${text}\n`);
+  stderr.write(`${program}: ${text}\n`);
   return error instanceof UsageError ? exitCodes.usage : exitCodeOf(error);
 }

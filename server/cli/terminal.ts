@@ -22,8 +22,8 @@ export function progressBar(doing: string, done: number, total: number): string 
 const barLength = 20;
 
 export function openTerminal(
-  input: NodeJS.ReadStream,
-  output: NodeJS.WriteStream,
+  input: NodeJS.ReadableStream & Readonly<{ isTTY?: boolean }>,
+  output: NodeJS.WritableStream & Readonly<{ isTTY?: boolean; columns?: number }>,
   isSure: boolean,
 ): Terminal & Readonly<{ clear(): void }> {
   let isDirty = false;
@@ -32,16 +32,16 @@ export function openTerminal(
     isDirty = false;
   };
   const progress = (text: string): void => {
-    if (!output.isTTY) return;
+    if (output.isTTY !== true) return;
     clear();
-    output.write(text.slice(0, output.columns - 1));
+    output.write(text.slice(0, (output.columns ?? 80) - 1));
     isDirty = true;
   };
   return {
     clear,
     progress,
     async during(look, work) {
-      if (!output.isTTY) return await work();
+      if (output.isTTY !== true) return await work();
       const timer = setInterval(() => void look().then(progress, () => undefined), lookEveryMs);
       try {
         return await work();
@@ -51,7 +51,7 @@ export function openTerminal(
     },
     async confirm(question) {
       if (isSure) return;
-      if (!input.isTTY || !output.isTTY)
+      if (input.isTTY !== true || output.isTTY !== true)
         throw new UsageError(`${question} Nobody is here to ask: repeat it with --yes`);
       const lines = createInterface({ input, output });
       try {

@@ -3,9 +3,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { serve } from "@hono/node-server";
 import { commands } from "../../../server/cli/commands.ts";
+import { runCommand } from "../../../server/cli/run-command.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
 import { runProgram } from "../../support/program.ts";
 import { type ApiArena, openApi } from "../http/open-api.ts";
@@ -30,10 +33,15 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** Runs the command as a person in a script does: no terminal. */
+const environment = () => ({ FLEET2BAN_SERVER: url, FLEET2BAN_TOKEN: api.token("admin@fleet") });
+
+/** Runs the command as in a script, without a terminal, but in this process: a hundred others would take a minute. */
 async function run(...args: string[]) {
-  const env = { FLEET2BAN_SERVER: url, FLEET2BAN_TOKEN: api.token("admin@fleet") };
-  return await runProgram("server/cli/main.ts", args, { env });
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const [out, err] = [text(stdout), text(stderr)];
+  const code = await runCommand(args, { stdin, stdout, stderr, env: environment() });
+  for (const stream of [stdin, stdout, stderr]) stream.end();
+  return { code, stdout: await out, stderr: await err };
 }
 
 async function says(...args: string[]): Promise<string> {
@@ -249,6 +257,14 @@ test("the shell completes commands, verbs and options", async () => {
   assert.equal(complete("fleet2ban unb"), "unban");
   assert.equal(complete("fleet2ban hosts q"), "quarantine");
   assert.equal(complete("fleet2ban policy --day"), "--days");
+});
+
+test("the program is its command line: what it answers, and how it ends", async () => {
+  const program = (...args: string[]) => runProgram("server/cli/main.ts", args, { env: environment() });
+  for (const args of [["bans", "--json"], ["status"], ["--help"]])
+    assert.deepEqual(await program(...args), await run(...args));
+  const refused = await program("unban", "192.0.2.200");
+  assert.deepEqual([refused.code, refused.stderr], [1, "fleet2ban: no ban of 192.0.2.200/32 stands\n"]);
 });
 
 test("a command called the wrong way ends with 64, a refusal and an absent coordinator with their own codes", async () => {
