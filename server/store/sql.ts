@@ -58,7 +58,9 @@ export function hasState(error: unknown, state: string): boolean {
 /** The database's error as we show it: away is `unavailable`, everything else stays what it was. */
 export function storeError(error: unknown): unknown {
   if (error instanceof Fleet2banError || !isDown(error)) return error;
-  return new Fleet2banError("unavailable", "the database cannot be reached; it is tried again", { cause: error });
+  return new Fleet2banError("unavailable", "the database cannot be reached: see that PostgreSQL runs and answers", {
+    cause: error,
+  });
 }
 
 /** Everything read in this transaction from now on is of one moment. The first statement of it. */
