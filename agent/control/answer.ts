@@ -28,6 +28,7 @@ export async function answerControl(request: ControlRequest, parts: ControlParts
   const nowMs = parts.now();
   const { jail } = watched;
   const decisions = request.verb === "ban" ? jail.ban(request.what, nowMs) : jail.attempt(request.what, [], nowMs);
+  for (const { kind } of decisions) if (kind === "counted") parts.effects.counted(watched);
   await parts.effects.carryOut(
     decisions.map((decision) => ({ watched, decision })),
     nowMs,

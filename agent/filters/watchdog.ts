@@ -20,6 +20,11 @@ const attemptsMax = 3;
 const strikesMax = 3;
 /** Longer lines are not searched at all: no daemon writes them, and every regex is at least linear. */
 const lineLengthMax = 65_536;
+/**
+ * A batch ends with so many outcomes, which the caller gets only then. All of a megabyte's were 10 MB that each
+ * collection of garbage copied; these are 1.5, for a call more.
+ */
+const outcomesMax = 2000;
 /** Of a line that is reported; it is an attacker's text. */
 const excerptLength = 256;
 
@@ -61,14 +66,14 @@ export class Watchdog {
     }
   }
 
-  /** Runs up to the next long line. Returns the task that is to be done next. */
+  /** Runs up to the next long line, or as many outcomes as a batch may have. Returns the task that is to be done next. */
   #runBatch(first: Candidate, next: () => Candidate | undefined, onOutcome: OnOutcome) {
     const done: Done[] = [];
     let task: Candidate | undefined = first;
     let begun: Candidate | undefined;
     let matched: Candidate | undefined;
     const stopped = runWithLimit(this.#limits.batchMs, () => {
-      while (task !== undefined && task.line.length <= longLineLength) {
+      while (task !== undefined && task.line.length <= longLineLength && done.length < outcomesMax) {
         begun = task;
         const outcome = task.filter.match(task.line, task.clock, task.ascii, task.ended);
         if (outcome.kind !== "missed") done.push({ task, outcome });

@@ -45,8 +45,9 @@ function follow(
     saved: delivery.saved.get(source),
     sinceMs: now() - longestMs,
     onBatch: ({ lines: batch, previous, position, live, seen }: JournalBatch) => {
-      const found = lines.find(batch, now(), live);
-      return delivery.take({ source, previous, position, seen, found });
+      const judgement = delivery.judge(seen);
+      lines.find(batch, now(), live, (watched, found) => judgement.add(watched, found));
+      return delivery.take({ source, previous, position, judgement });
     },
     log,
     nowMs: now,

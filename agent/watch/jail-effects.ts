@@ -10,6 +10,7 @@ import { formatFail2banLine, type LogEvent } from "../jails/fail2ban-log.ts";
 import type { BanDecision, JailDecision } from "../jails/jail.ts";
 import type { Logger } from "../logger.ts";
 import type { BanStore } from "../store/bans.ts";
+import type { Decided } from "./judgement.ts";
 import type { WatchedJail } from "./watched-jail.ts";
 
 export type EffectParts = Readonly<{
@@ -36,16 +37,18 @@ export class JailEffects {
     this.#parts = parts;
   }
 
+  /** A failure was counted: mostly all it leads to. @returns whether `carryOut` has to hear of it, too */
+  counted({ jail }: WatchedJail): boolean {
+    this.#parts.actions.counted(jail.name);
+    return this.#parts.fail2banLog !== undefined;
+  }
+
   /** @returns the new bans, for the coordinator to know of */
-  async carryOut(
-    decided: readonly Readonly<{ watched: WatchedJail; decision: JailDecision }>[],
-    nowMs: number,
-  ): Promise<LocalBan[]> {
+  async carryOut(decided: readonly Decided[], nowMs: number): Promise<LocalBan[]> {
     const owned: OwnedBan[] = [];
     const fresh: { watched: WatchedJail; decision: BanDecision }[] = [];
     const extended: { watched: WatchedJail; decision: { id: string; untilMs: number | null } }[] = [];
     const givenUp: string[] = [];
-    // In a burst nearly all are counts that lead to nothing yet.
     for (const { watched, decision } of decided) {
       const { jail } = watched;
       if (decision.kind === "ban") {
@@ -101,8 +104,7 @@ export class JailEffects {
 
   #act({ jail }: WatchedJail, decision: JailDecision): void {
     const { actions } = this.#parts;
-    if (decision.kind === "counted") actions.counted(jail.name);
-    else if (decision.kind === "ban") actions.ban(jail.name, decision);
+    if (decision.kind === "ban") actions.ban(jail.name, decision);
     else if (decision.kind === "given-up") actions.unban(jail.name, decision.ban.id);
     else if (decision.kind === "already-banned") {
       const { id, extended, untilMs } = decision;
@@ -112,7 +114,7 @@ export class JailEffects {
     }
   }
 
-  #tell(decided: readonly Readonly<{ watched: WatchedJail; decision: JailDecision }>[], nowMs: number): void {
+  #tell(decided: readonly Decided[], nowMs: number): void {
     const isLogged = this.#parts.fail2banLog !== undefined;
     const events: LogEvent[] = [];
     for (const { watched, decision } of decided) {

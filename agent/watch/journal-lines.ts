@@ -2,7 +2,7 @@ import type { LineClock } from "../filters/found-failure.ts";
 import type { Candidate } from "../filters/scanner.ts";
 import { type Trouble, Watchdog } from "../filters/watchdog.ts";
 import type { JournalLine } from "../logs/journal-line.ts";
-import type { JailFailure } from "./delivery.ts";
+import type { OnFailure } from "./log-lines.ts";
 import type { WatchedJail } from "./watched-jail.ts";
 
 const asciiOnly = /^[\x00-\x7f]*$/;
@@ -19,8 +19,7 @@ export class JournalLines {
     this.#watchdog = new Watchdog(report);
   }
 
-  find(lines: readonly JournalLine[], nowMs: number, live: boolean): JailFailure[] {
-    const found: JailFailure[] = [];
+  find(lines: readonly JournalLine[], nowMs: number, live: boolean, onFailure: OnFailure): void {
     const candidates = this.#candidatesOf(lines, nowMs, live);
     let count = 0;
     const next = (): Candidate | undefined => {
@@ -29,10 +28,8 @@ export class JournalLines {
     };
     this.#watchdog.run(next, ({ filter }, outcome) => {
       const watched = this.#byFilter.get(filter);
-      if (outcome.kind !== "failure" || watched === undefined) return;
-      found.push({ watched, found: outcome.failure });
+      if (outcome.kind === "failure" && watched !== undefined) onFailure(watched, outcome.failure);
     });
-    return found;
   }
 
   #candidatesOf(lines: readonly JournalLine[], nowMs: number, live: boolean): readonly Candidate[] {

@@ -1,9 +1,10 @@
 import { createLogFilters, type LogFilters } from "../filters/filter-log.ts";
-import type { LineClock } from "../filters/found-failure.ts";
+import type { FoundFailure, LineClock } from "../filters/found-failure.ts";
 import type { TimeLimits, Trouble } from "../filters/watchdog.ts";
 import { encodingNamed } from "../settings/log-encoding.ts";
-import type { JailFailure } from "./delivery.ts";
 import type { WatchedJail } from "./watched-jail.ts";
+
+export type OnFailure = (watched: WatchedJail, found: FoundFailure) => void;
 
 /** Filters of one log that read it in the same encoding: one pass over its lines serves them all. */
 type Group = Readonly<{ filters: LogFilters; jails: ReadonlyMap<WatchedJail["filter"], WatchedJail> }>;
@@ -23,17 +24,14 @@ export class LogLines {
     this.#options = limits === undefined ? { report } : { report, limits };
   }
 
-  /** In the order of the log, as each jail sees it. */
-  find(lines: Buffer, globs: readonly string[], clock: LineClock): JailFailure[] {
-    const found: JailFailure[] = [];
+  /** @param onFailure  called in the order of the log, as each jail sees it */
+  find(lines: Buffer, globs: readonly string[], clock: LineClock, onFailure: OnFailure): void {
     for (const { filters, jails } of this.#groupsFor(globs)) {
       filters.process(lines, clock, (task, outcome) => {
         const watched = jails.get(task.filter);
-        if (outcome.kind !== "failure" || watched === undefined) return;
-        found.push({ watched, found: outcome.failure });
+        if (outcome.kind === "failure" && watched !== undefined) onFailure(watched, outcome.failure);
       });
     }
-    return found;
   }
 
   #groupsFor(globs: readonly string[]): readonly Group[] {

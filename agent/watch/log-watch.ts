@@ -57,14 +57,22 @@ function followFiles(
 ): Readonly<{ tail: FileTail; gatherer: Pick<ChunkGatherer<Stretch>, "flush"> }> {
   const readers = jails.filter(({ settings }) => settings.source === "file");
   const lines = new LogLines(readers, report);
+  const onError = (path: string, err: unknown) =>
+    log.error({ path, err, event: "log_chunk_failed" }, "lost a part of a log to an error of our own");
   const gatherer = new ChunkGatherer<Stretch>({
     find({ lines: bytes, globs, live, path: source, previous, position, seen }) {
       const clock = { nowMs: now(), mode: live ? "live" : "any", findTimeMs: 0 } as const;
-      return { source, previous, position, seen, found: lines.find(bytes, globs, clock) };
+      const judgement = delivery.judge(seen);
+      try {
+        lines.find(bytes, globs, clock, (watched, found) => judgement.add(watched, found));
+      } catch (error) {
+        // Who was banned before the error must be in the firewall all the same.
+        onError(source, error);
+      }
+      return { source, previous, position, judgement };
     },
     take: (stretch) => delivery.take(stretch),
-    onError: (path, err) =>
-      log.error({ path, err, event: "log_chunk_failed" }, "lost a part of a log to an error of our own"),
+    onError,
   });
   const tail = openFileTail({
     globs: uniqueGlobs(readers),

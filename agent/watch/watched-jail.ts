@@ -16,7 +16,9 @@ export type WatchedJail = Readonly<{
   jail: Jail;
   /** null = every port; undefined = this jail stops no packets (it only runs other actions). */
   ports: readonly number[] | null | undefined;
-  /** What one failure leads to; a promise only where a name or the ignorecommand must be asked. */
+  /** Whether a failure may have to wait for an answer: of a name, or of the ignorecommand. */
+  asks: boolean;
+  /** What one failure leads to; a promise only where something must be asked. */
   take(found: FoundFailure, nowMs: number): readonly JailDecision[] | Promise<readonly JailDecision[]>;
   /** Asks for the addresses behind the names in `ignoreip`, and behind this host's own. */
   refreshNames(nowMs: number): Promise<void>;
@@ -34,6 +36,7 @@ export function openWatchedJail(settings: JailSettings, parts: JailParts): Watch
     filter,
     jail,
     ports: portsOf(settings),
+    asks: settings.useDns === "yes" || settings.useDns === "warn" || settings.ignoreCommand !== null,
     take,
     refreshNames: (nowMs) => ignoreList.refreshNames(nowMs),
   };

@@ -98,3 +98,16 @@ for (const [name, line] of [
     );
   });
 }
+
+test("a chunk of more failures than one batch holds is told in order, none twice and none left out", () => {
+  const ids = Array.from({ length: 5000 }, (_, index) => `192.0.${index >> 8}.${index & 255}`);
+  const { found, troubles } = run(
+    [good()],
+    ids.map((id) => `bad ${id}`),
+  );
+  assert.deepEqual(
+    found,
+    ids.map((id) => `good ${id}`),
+  );
+  assert.deepEqual(troubles, []);
+});

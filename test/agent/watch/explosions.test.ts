@@ -1,50 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Trouble } from "../../../agent/filters/watchdog.ts";
-import type { JailSettings } from "../../../agent/settings/jail-settings.ts";
 import { loadFilter } from "../../../agent/settings/load-settings.ts";
 import { LogLines } from "../../../agent/watch/log-lines.ts";
-import { openWatchedJail } from "../../../agent/watch/watched-jail.ts";
 import { withoutFail2ban } from "../fail2ban-oracle.ts";
 import { clockAt, noonMs } from "../filters/filter-support.ts";
+import { jailOf } from "./jail-support.ts";
 
 /** Shorter than the agent's own, so that the test is short. */
 const limits = { batchMs: 300, lineMs: 200, cpuShareMin: 0.01 };
-
-const noWorld = {
-  selfAddresses: () => [],
-  selfNames: () => [],
-  fileVersion: () => undefined,
-  readFile: () => undefined,
-  resolve: async () => [],
-};
-const histories = { historyInJail: () => undefined, historyOverall: () => undefined };
-
-function jailOf(reference: string) {
-  const settings: JailSettings = {
-    name: reference.replace(/\[.*/, ""),
-    filter: loadFilter("/etc/fail2ban", reference),
-    source: "file",
-    logPaths: [{ glob: "/log", start: "head" }],
-    journalMatches: [],
-    journal: null,
-    logEncoding: "utf-8",
-    logTimezone: "UTC",
-    useDns: "no",
-    maxRetry: 5,
-    maxMatches: 5,
-    findTimeMs: 600_000,
-    banTimeMs: 600_000,
-    increment: null,
-    ignoreSelf: false,
-    ignoreIp: [],
-    ignoreCommand: null,
-    ignoreCache: null,
-    actions: [],
-    warnings: [],
-  };
-  return openWatchedJail(settings, { histories, sources: noWorld, random: () => 0 });
-}
 
 /** By filter: a line that explodes, through the gate, too, and one that is a failure. */
 const lines: readonly (readonly [reference: string, exploding: string, failure: (ip: string) => string])[] = [
@@ -80,14 +44,12 @@ describe("a line that explodes in the agent's whole path", { skip: withoutFail2b
   for (const [reference, exploding, failure] of lines) {
     test(`${reference}: it is stopped and reported, and the lines around it are counted`, () => {
       const troubles: Trouble[] = [];
-      const jail = jailOf(reference);
+      const jail = jailOf({ filter: loadFilter("/etc/fail2ban", reference) });
       const log = new LogLines([jail], (trouble) => troubles.push(trouble), limits);
       const chunk = Buffer.from(`${failure("192.0.2.1")}\n${exploding}\n${failure("192.0.2.2")}\n`);
-      const found = log.find(chunk, ["/log"], clockAt(noonMs));
-      assert.deepEqual(
-        found.map((each) => each.found.id),
-        ["192.0.2.1", "192.0.2.2"],
-      );
+      const ids: string[] = [];
+      log.find(chunk, ["/log"], clockAt(noonMs), (_, { id }) => ids.push(id));
+      assert.deepEqual(ids, ["192.0.2.1", "192.0.2.2"]);
       assert.deepEqual(
         troubles.map(({ kind }) => kind),
         ["skipped"],
