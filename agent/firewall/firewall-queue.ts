@@ -92,10 +92,14 @@ export class FirewallQueue {
    */
   submit(change: FirewallChange): Promise<ApplyResult> {
     const nets = new Set<string>();
-    for (const kind of ["remove", "renew", "add"] as const) {
+    for (const element of change.remove) {
+      nets.add(element.net);
+      this.#merge("remove", { ...element, untilMs: null });
+    }
+    for (const kind of ["renew", "add"] as const) {
       for (const element of change[kind]) {
         nets.add(element.net);
-        this.#merge(kind, { untilMs: null, ...element });
+        this.#merge(kind, element);
       }
     }
     if (nets.size === 0) return Promise.resolve({ applied: 0, rejected: [] });

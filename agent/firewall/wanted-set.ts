@@ -273,6 +273,8 @@ export class WantedSet {
 /** The keys of what a ban is made of: itself, or one part per port. A ban of all ports shares its net's memory. */
 export function partsOf(ban: Pick<Element, "net" | "ports">): readonly string[] {
   if (ban.ports === null) return [ban.net];
+  // Nearly always one.
+  if (ban.ports.length === 1) return [elementKey(ban)];
   return [...new Set(ban.ports)].map((port) => elementKey({ net: ban.net, ports: [port] }));
 }
 
