@@ -45,7 +45,7 @@ const cases = [1, 5, 20];
 const generator = fileURLToPath(new URL("../../../shared/bench/gen-authlog.mjs", import.meta.url));
 /** What the packaged agent runs with while it is at work (agent/packaging/fleet2ban-agent.service, agent/footprint.ts). */
 const agentFlags = [
-  ...["--no-maglev", "--max-semi-space-size=16", "--no-parallel-scavenge", "--no-allocation-site-pretenuring"],
+  ...["--no-maglev", "--max-semi-space-size=8", "--no-parallel-scavenge", "--no-allocation-site-pretenuring"],
 ];
 /** grep is too quick to be measured once. */
 const grepRuns = 10;
