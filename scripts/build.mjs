@@ -45,7 +45,7 @@ const otherExports = {
 const builtins = {
   name: "builtins",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?[a-z_/]+$/ }, ({ path, kind }) => {
+    onResolve({ filter: /^(node:)?[a-z0-9_/]+$/ }, ({ path, kind }) => {
       if (!isBuiltin(path)) return undefined;
       const name = path.replace(/^node:/, "");
       const whole = kind === "require-call" && !loadedWhenCalled.has(name);

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 
 /** Who else changes this host's firewall, each told by a file that anybody may look at. */
 const traces: readonly Readonly<{ name: string; file: string; holds?: RegExp }>[] = [
@@ -8,9 +8,9 @@ const traces: readonly Readonly<{ name: string; file: string; holds?: RegExp }>[
   { name: "fail2ban", file: "/run/fail2ban/fail2ban.pid" },
 ];
 
-/** @param read  another machine's files in tests; fails where there is none */
+/** @param read  another machine's files in tests; fails where there is none. Not by `fs/promises`, which loads readline. */
 export async function findManagers(
-  read: (file: string) => Promise<string> = (file) => readFile(file, "utf8"),
+  read: (file: string) => Promise<string> = async (file) => readFileSync(file, "utf8"),
 ): Promise<readonly string[]> {
   const found = await Promise.all(
     traces.map(async ({ name, file, holds }) => {
