@@ -2,6 +2,7 @@ import { addressBits, type Net } from "../../shared/address.ts";
 import { CidrTable } from "../../shared/cidr-table.ts";
 import type { Scope, UnbanReason } from "../../shared/order.ts";
 import { Expiries } from "./expiries.ts";
+import { feedOf } from "./feed-ban.ts";
 import type { RememberedBan } from "./judge.ts";
 
 /** A ban as the judge keeps it: its net read, its end written once. */
@@ -13,9 +14,13 @@ export type Ban = Omit<RememberedBan, "id" | "net" | "endMs" | "endReason"> & {
   endReason: UnbanReason | null;
 };
 
-/** Every ban that stands or still matters to the ladder, the networks, the votes and late failures. */
+/**
+ * Every ban that stands or still matters to the ladder, the networks, the votes and late failures. What a feed banned
+ * matters to none of these: it is kept apart, and forgotten when it ends.
+ */
 export class BanBook {
   readonly #bans = new CidrTable<Ban[]>();
+  readonly #listed = new CidrTable<Ban[]>();
   readonly #expiries = new Expiries();
   #standing = 0;
   #count = 0;
@@ -30,8 +35,11 @@ export class BanBook {
   }
 
   add(ban: Ban): void {
-    const known = this.#bans.get(ban.net);
-    if (known === undefined) this.#bans.set(ban.net, [ban]);
+    const isListed = feedOf(ban.reason) !== undefined;
+    if (isListed && ban.endMs !== null) return;
+    const table = isListed ? this.#listed : this.#bans;
+    const known = table.get(ban.net);
+    if (known === undefined) table.set(ban.net, [ban]);
     else known.push(ban);
     this.#count += 1;
     if (ban.endMs !== null) return;
@@ -43,6 +51,14 @@ export class BanBook {
     ban.endMs = endMs;
     ban.endReason = reason;
     this.#standing -= 1;
+    if (feedOf(ban.reason) !== undefined) this.#forgetListed(ban);
+  }
+
+  #forgetListed(ban: Ban): void {
+    const left = this.#listed.get(ban.net)?.filter((each) => each !== ban) ?? [];
+    if (left.length === 0) this.#listed.delete(ban.net);
+    else this.#listed.set(ban.net, left);
+    this.#count -= 1;
   }
 
   /** The next standing ban that is over by `nowMs`, in the order they end. The caller ends it. */
@@ -53,13 +69,18 @@ export class BanBook {
     }
   }
 
-  /** Every ban of exactly this net, oldest first, ended ones included. */
+  /** Every ban of exactly this net, oldest first, ended ones included, but for what feeds banned. */
   of(net: Net): readonly Ban[] {
     return this.#bans.get(net) ?? [];
   }
 
+  /** The same with what feeds banned. */
+  allOf(net: Net): readonly Ban[] {
+    return [...this.of(net), ...(this.#listed.get(net) ?? [])];
+  }
+
   covering(net: Net): readonly Ban[] {
-    return this.#bans.covering(net).flatMap((entry) => entry.value);
+    return [this.#bans, this.#listed].flatMap((table) => table.covering(net).flatMap((entry) => entry.value));
   }
 
   /**
@@ -88,13 +109,13 @@ export class BanBook {
   /** Standing bans of nets inside `net` (and, if asked, around it), oldest first. */
   standingIn(net: Net, around: boolean): readonly Ban[] {
     // A whole address has nothing but itself inside: no scan of every banned address for each host that enrols.
-    const inside = net.prefix === addressBits[net.family] ? this.of(net) : this.#inside(net);
+    const inside = net.prefix === addressBits[net.family] ? this.allOf(net) : this.#inside(net);
     const found = new Set([...inside, ...(around ? this.covering(net) : [])]);
     return [...found].filter((ban) => ban.endMs === null).toSorted((one, other) => one.id - other.id);
   }
 
   #inside(net: Net): Ban[] {
-    return [...this.#bans.within(net)].flatMap((entry) => entry.value);
+    return [this.#bans, this.#listed].flatMap((table) => [...table.within(net)].flatMap((entry) => entry.value));
   }
 
   /** Forgets some of the bans that ended and started before `horizonMs`; returns them. Each call goes on where the last stopped. */

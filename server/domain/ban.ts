@@ -2,7 +2,8 @@ import { formatNet, type Net } from "../../shared/address.ts";
 import type { Scope, UnbanReason } from "../../shared/order.ts";
 import type { Ban } from "./ban-book.ts";
 import { noEvidence } from "./evidence.ts";
-import type { BanReason, Decision, Evidence } from "./judge.ts";
+import { feedOf, reasonOfFeed } from "./feed-ban.ts";
+import type { BanReason, Decision, Evidence, RuleReason } from "./judge.ts";
 import { levelOf } from "./ladder.ts";
 import type { State } from "./state.ts";
 
@@ -13,7 +14,7 @@ const sweepNetsPerBan = 4;
 export type Proposal = Readonly<{
   net: Net;
   scope: Scope;
-  reason: Exclude<BanReason, "admin">;
+  reason: RuleReason;
   /** What a ban of level 0 closes; null = every port. */
   ports: readonly number[] | null;
   evidence: Evidence;
@@ -73,10 +74,12 @@ function proposeNetwork(state: State, ban: Ban, decisions: Decision[]): void {
 /** Bans what the brake held, if it still holds it; at the level of now. */
 export function release(state: State, net: Net, scope: Scope, decisions: Decision[]): void {
   const held = state.brake.take(formatNet(net), scope);
-  if (held === undefined || held.reason === "admin") return;
+  if (held === undefined || !isRule(held.reason)) return;
   if (state.bans.stands(net, scope)) return;
   propose(state, { ...held, reason: held.reason, net, vote: false }, decisions, true);
 }
+
+const isRule = (reason: BanReason): reason is RuleReason => reason !== "admin" && feedOf(reason) === undefined;
 
 export function banByHand(
   state: State,
@@ -98,6 +101,20 @@ export function banByHand(
   const { scope, ports, reason, evidence } = byHand;
   const net = formatNet(request.net);
   decisions.push({ kind: "refused", atMs: state.clockMs, net, scope, why, ports, reason, evidence, tenant: null });
+}
+
+/**
+ * Bans what a feed lists, by nothing but its word: weaker than any list of ours, no evidence, no rung of the ladder, and
+ * not a matter for the brake, which is about what our own rules do. How much a feed may change has limits of its own.
+ */
+export function banListed(
+  state: State,
+  { net, feed, untilMs }: Readonly<{ net: Net; feed: string; untilMs: number }>,
+  decisions: Decision[],
+): void {
+  if (whyRefused(state, net, "fleet") !== undefined) return;
+  const listed = { net, scope: "fleet", ports: null, reason: reasonOfFeed(feed), evidence: noEvidence } as const;
+  start(state, { ...listed, level: null, vote: false, banTimeMs: untilMs - state.clockMs }, decisions);
 }
 
 /** Why this may not be banned by hand; undefined when an admin may, or two (`approved`). */
@@ -127,7 +144,9 @@ function allowsOf(state: State, scope: Scope) {
 
 export function lift(state: State, ban: Ban, atMs: number, reason: UnbanReason, decisions: Decision[]): void {
   state.bans.end(ban, atMs, reason);
-  decisions.push({ kind: "unban", id: ban.id, atMs, net: formatNet(ban.net), scope: ban.scope, reason });
+  const feed = feedOf(ban.reason);
+  const unban = { kind: "unban", id: ban.id, atMs, net: formatNet(ban.net), scope: ban.scope, reason } as const;
+  decisions.push(feed === undefined ? unban : { ...unban, feed });
 }
 
 type NewBan = Pick<Ban, "net" | "scope" | "level" | "ports" | "reason" | "evidence" | "vote"> &
@@ -155,7 +174,8 @@ function start(state: State, request: NewBan, decisions: Decision[]): Ban {
   state.bans.add(ban);
   if (level !== null) state.networks.add(ban);
   if (level !== null && scope === "fleet") state.brake.note(ban.startMs);
-  state.brake.take(formatNet(net), scope);
+  // What the brake holds is of our own making and stays for an admin, whatever a feed says.
+  if (feedOf(reason) === undefined) state.brake.take(formatNet(net), scope);
   forgetOld(state, sweepNetsPerBan);
   const { id, untilMs, ports } = ban;
   decisions.push({

@@ -1,5 +1,5 @@
 import { formatNet, parseAddress, subjectOf } from "../../shared/address.ts";
-import { banByHand, forgetOld, lift, release, whyForbidden, whyRefused, whyTooWide } from "./ban.ts";
+import { banByHand, banListed, forgetOld, lift, release, whyForbidden, whyRefused, whyTooWide } from "./ban.ts";
 import { explain } from "./explain.ts";
 import { judgeFailure } from "./failure.ts";
 import { follow } from "./follow.ts";
@@ -98,6 +98,9 @@ function take(state: State, fact: Fact, decisions: Decision[]): Weight | null {
     case "unban":
       unban(state, fact, decisions);
       return null;
+    case "feed":
+      banListed(state, { ...fact, net: readNet(fact.net) }, decisions);
+      return null;
     case "release":
       release(state, readNet(fact.net), fact.scope, decisions);
       return null;
@@ -116,7 +119,7 @@ function take(state: State, fact: Fact, decisions: Decision[]): Weight | null {
 function unban(state: State, fact: Extract<Fact, { kind: "unban" }>, decisions: Decision[]): void {
   const net = readNet(fact.net);
   const meant = state.bans
-    .of(net)
+    .allOf(net)
     .filter((ban) => ban.scope === fact.scope && (fact.id === undefined || fact.id === ban.id));
   const standing = meant.filter((ban) => ban.endMs === null);
   for (const ban of standing) lift(state, ban, state.clockMs, fact.reason, decisions);

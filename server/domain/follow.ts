@@ -1,3 +1,4 @@
+import { feedOf } from "./feed-ban.ts";
 import type { Decision, Deed, Fact } from "./judge.ts";
 import { quarantine } from "./protect.ts";
 import { restoreBan } from "./restore.ts";
@@ -43,13 +44,13 @@ function heed(state: State, fact: Fact, atMs: number): void {
 function accept(state: State, decision: Decision): void {
   switch (decision.kind) {
     case "ban": {
-      state.brake.take(decision.net, decision.scope);
+      if (feedOf(decision.reason) === undefined) state.brake.take(decision.net, decision.scope);
       const { kind: _kind, atMs: startMs, ...ban } = decision;
       restoreBan(state, { ...ban, startMs, endMs: null, endReason: null });
       return;
     }
     case "unban": {
-      const ban = state.bans.of(readNet(decision.net)).find(({ id }) => id === decision.id);
+      const ban = state.bans.allOf(readNet(decision.net)).find(({ id }) => id === decision.id);
       if (ban !== undefined && ban.endMs === null) state.bans.end(ban, decision.atMs, decision.reason);
       return;
     }

@@ -25,6 +25,8 @@ export type Fact =
    * reason is `false-positive`, it is about the ones that have ended: they count no more.
    */
   | Readonly<{ kind: "unban"; net: string; scope: Scope; reason: UnbanReason; id?: number }>
+  /** A feed lists this net. Banned for the fleet unless a list forbids it or it is too wide: then nothing is decided. */
+  | Readonly<{ kind: "feed"; feed: string; net: string; untilMs: number }>
   /** By hand: what the brake held is banned now (`release`) or forgotten (`drop`). */
   | Readonly<{ kind: "release" | "drop"; net: string; scope: Scope }>
   /** A quarantined host's failures are evidence only; a quarantined tenant (`host` null) has no vote. */
@@ -62,7 +64,7 @@ export type BanDecision = Readonly<{
   /** Canonical, with its length. */
   net: string;
   scope: Scope;
-  /** null for a ban by hand. */
+  /** null for a ban by hand or of a feed. */
   level: number | null;
   untilMs: number | null;
   ports: readonly number[] | null;
@@ -78,6 +80,8 @@ export type UnbanDecision = Readonly<{
   net: string;
   scope: Scope;
   reason: UnbanReason;
+  /** The feed whose ban it was. */
+  feed?: string;
 }>;
 /** An automatic ban that had ended already was a mistake. Its end stays; to be stored as its reason: `false-positive`. */
 export type MistakeDecision = Readonly<{ kind: "mistake"; id: number; atMs: number; net: string; scope: Scope }>;
@@ -105,7 +109,9 @@ export type QuarantineDecision = Readonly<{
 }>;
 
 /** `jail sshd`, or what else led to the ban. */
-export type BanReason = `jail ${string}` | "spread" | "votes" | "network" | "admin";
+export type BanReason = RuleReason | "admin" | `feed ${string}`;
+/** Which of the policy's rules banned it. */
+export type RuleReason = `jail ${string}` | "spread" | "votes" | "network";
 export type Evidence = Readonly<{
   hosts: number;
   tenants: number;

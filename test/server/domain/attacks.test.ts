@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createJudge } from "../../../server/domain/create-judge.ts";
+import { judgeList } from "../../../server/domain/feed-judgement.ts";
+import { parseNet } from "../../../shared/address.ts";
 import {
   day,
   decide,
@@ -22,8 +24,13 @@ import {
 // P6 (self-service beyond its limits)     ingest/admin-acts.test.ts, http/desk-work.test.ts
 // P7 (orders replayed, swapped, forged)   agent/fleet/scope-state.test.ts, shared/order-frame.test.ts, orders/convergence.test.ts
 // P11 (reading another tenant)            http/isolation.test.ts, bus/permissions.test.ts, orders/convergence.test.ts
-// P9 (a list that turned into something else) waits for feeds: there are none yet.
+// P9 (a list that turned into something else), as it is downloaded: feeds/download.test.ts, feeds/keeper.test.ts
 
+const netOf = (text: string) => {
+  const net = parseNet(text);
+  assert.ok(net, text);
+  return net;
+};
 const fleetOf = (told: readonly string[]) => told.filter((line) => / ban \S+ fleet /.test(line));
 const quorum = ["a", "b", "c"].map((tenant) => voter(tenant));
 
@@ -99,6 +106,36 @@ test("P8: lifting one address or network lifts nothing beside it, inside it or a
   for (const net of byHand) assert.equal(left(net), 3, net);
   for (const net of ["0.0.0.0/0", "192.0.0.0/16", "192.0.2.0/25", "192.0.2.3"]) assert.equal(left(net), 4, net);
 });
+
+const goodList = Array.from({ length: 200 }, (_, index) => `198.51.100.${index}`);
+const badLists: Readonly<Record<string, readonly string[]>> = {
+  "an advertisement": ["<!DOCTYPE html>", "<html><body>", "<p>198.51.100.1</p>", "Sign in to MaxMind to go on"],
+  "a page that refuses us": ["<html>", "<title>403 Forbidden</title>", "Ray ID: 198.51.100.1", "</html>"],
+  "an error as JSON": [`{"error":"rate limit","client":"198.51.100.1"}`],
+  "an empty file": [""],
+  "its comments alone": ["; Spamhaus DROP List", "# see you later"],
+  everybody: [...goodList, "0.0.0.0/0"],
+  "everybody of IPv6": [...goodList, "::/0"],
+  "half of the internet": [...goodList, "128.0.0.0/1"],
+  "our own networks": [...goodList, ...Array.from({ length: 30 }, (_, index) => `10.0.${index}.0/24`)],
+  "the fleet itself": Array.from({ length: 200 }, (_, index) => `203.0.113.${index}`),
+  "half of it gone": goodList.slice(100),
+  "twice as much": [...goodList, ...goodList.map((net) => net.replace("198.51.100", "192.0.2"))],
+  "a table with other columns": goodList.map((net) => `2026-11-27,${net},US`),
+  "noise for every twentieth line": goodList.map((net, index) => (index % 20 === 0 ? "\u0000\u0007" : net)),
+};
+
+for (const [what, lines] of Object.entries(badLists)) {
+  test(`P9: a list that turned into something else bans nobody: ${what}`, () => {
+    const { reserved, limits } = defaultPolicy;
+    const nevers = Array.from({ length: 200 }, (_, index) => netOf(`203.0.113.${index}`));
+    const guard = { reserved, nevers, allows: [], widest: limits.widestBan };
+    const judge = (text: readonly string[]) =>
+      judgeList(text.join("\n"), guard, { entriesMax: 10_000, lastListed: goodList.length });
+    assert.equal(judge(goodList).kind, "accepted");
+    assert.equal(judge(lines).kind, "refused");
+  });
+}
 
 test("P10: an address the fleet allows (a proxy, a CDN) is never banned for all, though attacks come through it", () => {
   const proxy = event(0, "allow", { net: "198.51.100.0/24" });
