@@ -66,6 +66,12 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
     labelNames: ["kind"],
     registers,
   });
+  const feedTries = new Counter({
+    name: "f2b_feed_downloads_total",
+    help: "Downloads of others' lists, by result: taken, unchanged, or why nothing was taken.",
+    labelNames: ["result"],
+    registers,
+  });
   const refusals = new Counter({
     name: "f2b_nats_rejects_total",
     help: "Messages from agents that were refused, by reason.",
@@ -140,6 +146,9 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
     lost(rows: number): void {
       lost.set(rows);
     },
+    feedTried(result: string): void {
+      feedTries.inc({ result });
+    },
     decided(seconds: number): void {
       latency.observe(seconds);
     },
@@ -154,8 +163,13 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
       }>,
     ): void {
       const scope = fields.scope.split(":")[0] ?? "fleet";
-      const reason = fields.reason.startsWith("jail ") ? "jail" : fields.reason;
+      const reason = /^(?:jail|feed) /.test(fields.reason) ? fields.reason.slice(0, 4) : fields.reason;
       bans.inc({ scope, level: fields.level === null ? "none" : String(fields.level), reason });
+      // Thousands at a time, and the feed's own line says how many.
+      if (reason === "feed") {
+        log.debug({ ...fields, event: "banned" }, "banned what a feed lists");
+        return;
+      }
       log.info({ ...fields, event: "banned" }, "banned a network");
       const { net, level, untilMs } = fields;
       show({ kind: "ban", atMs: now(), net, scope: fields.scope, level, reason: fields.reason, untilMs });
@@ -164,8 +178,12 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
       falsePositives.inc();
       log.info({ ...fields, event: "mistaken" }, "called an ended ban a false positive");
     },
-    unbanned(fields: Readonly<{ net: string; scope: string; reason: string }>): void {
+    unbanned(fields: Readonly<{ net: string; scope: string; reason: string; feed?: string | undefined }>): void {
       unbans.inc({ reason: fields.reason });
+      if (fields.reason === "expired" && fields.feed !== undefined) {
+        log.debug({ ...fields, event: "unbanned" }, "lifted what a feed listed");
+        return;
+      }
       if (fields.reason === "false-positive") falsePositives.inc();
       log.info({ ...fields, event: "unbanned" }, "lifted a ban");
       const { net, scope, reason } = fields;
@@ -193,6 +211,8 @@ export function createEvents(log: Logger, now: () => number = Date.now) {
         labelNames: [label],
         registers,
         async collect() {
+          // What is gone has no value any more.
+          this.reset();
           for (const [value, count] of Object.entries(await read())) this.set({ [label]: value }, count);
         },
       });

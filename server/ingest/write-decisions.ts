@@ -1,6 +1,7 @@
 import type { Order, Scope } from "../../shared/order.ts";
 import type { BanDecision, Decision, QuarantineDecision, StoppedDecision, UnbanDecision } from "../domain/judge.ts";
 import { type Author, banOrder, endBans, insertBans, insertStopped, markMistakes, type Placed } from "../store/bans.ts";
+import { exceptFromFeeds } from "../store/feed-entries.ts";
 import { endLocalBans } from "../store/local-bans.ts";
 import { appendOrders, type OrderStretch } from "../store/orders.ts";
 import { plainText } from "../store/plain-text.ts";
@@ -46,6 +47,7 @@ export async function writeDecisions(
   const policy = { by: `policy ${policyVersion}`, note: null };
   await insertBans(sql, bans.map(placeOf), policy, author ?? policy);
   await endBans(sql, unbans.map(placeOf), author);
+  await exceptFromFeeds(sql, unbans, author, nowMs);
   await markMistakes(sql, mistakes, author);
   for (const { scope, order } of orders) {
     if (order.kind === "unban" && order.reason !== "expired") {

@@ -25,6 +25,8 @@ export const retention = {
   incidentsMs: 30 * dayMs,
   /** The ladder's last rung looks back so far. */
   bansMs: 180 * dayMs,
+  /** What feeds banned and is over; nothing looks back on it, and a list's whole contents may come and go every day. */
+  feedBansMs: 7 * dayMs,
   auditMs: 365 * dayMs,
   /** An agent that was away for longer gets a snapshot. */
   ordersMs: 7 * dayMs,
@@ -48,7 +50,7 @@ export async function prune(sql: Sql, nowMs: number): Promise<Pruned> {
     countedDays: await pruneFailureCounts(sql, nowMs - retention.countsMs),
     stopped: await pruneStopped(sql, nowMs - Math.max(retention.incidentsMs, needed.failuresMs)),
     localBans: await pruneLocalBans(sql, nowMs - retention.incidentsMs),
-    bans: await pruneBans(sql, nowMs - Math.max(retention.bansMs, needed.bansMs)),
+    bans: await pruneBans(sql, nowMs - Math.max(retention.bansMs, needed.bansMs), nowMs - retention.feedBansMs),
     audit: await pruneAudit(sql, nowMs - retention.auditMs),
     orders: await pruneOrders(sql, nowMs - retention.ordersMs),
   };

@@ -12,6 +12,8 @@ export type BanFilter = Readonly<{
   minLevel?: number | undefined;
   /** As stored: `jail sshd`, `spread` … */
   reason?: string | undefined;
+  /** Not what feeds banned: their lists are not ours to give away. */
+  withoutFeeds?: boolean | undefined;
   /** Only what concerns this tenant: its own scope, its hosts and the fleet. */
   tenant?: string | undefined;
   /** Only bans up to this id: no later ones. */
@@ -40,13 +42,20 @@ export async function listBans(sql: Sql, filter: BanFilter, limit: number): Prom
   );
 }
 
-export type BanCount = Readonly<{ scope: string; level: number | null; count: number; newest: number }>;
+export type BanCount = Readonly<{
+  scope: string;
+  level: number | null;
+  isListed: boolean;
+  count: number;
+  newest: number;
+}>;
 
-/** How many standing bans match, by scope and level. `newest`: the highest id among them. */
+/** How many standing bans match, by scope and level, those of feeds (`isListed`) apart. `newest`: the highest id among them. */
 export async function countMatching(sql: Sql, filter: BanFilter): Promise<BanCount[]> {
   const where = whereOf({ ...filter, active: true });
   return sql.rows<BanCount>(
-    `select scope, level, count(*) as count, max(id) as newest from bans where ${where.text} group by scope, level`,
+    `select scope, level, starts_with(reason, 'feed ') as "isListed", count(*) as count, max(id) as newest
+     from bans where ${where.text} group by 1, 2, 3`,
     where.values,
   );
 }
@@ -61,6 +70,7 @@ function whereOf(filter: BanFilter): Where {
   where.is((place) => `level = ${place}`, filter.level);
   where.is((place) => `level >= ${place}`, filter.minLevel);
   where.is((place) => `reason = ${place}`, filter.reason);
+  if (filter.withoutFeeds === true) where.also("not starts_with(reason, 'feed ')");
   where.is(scopesOfTenant, filter.tenant);
   where.is((place) => `id <= ${place}`, filter.upTo);
   if (after !== undefined) afterPlace(where, sort, after);
@@ -82,7 +92,7 @@ function scopesOfTenant(place: string): string {
   return `(scope = 'fleet' or scope = 'tenant:' || ${place} or scope in (${hostScopes}))`;
 }
 
-/** Standing bans by level; key `manual` for those by hand. */
+/** Standing bans by level; key `manual` for those by hand, `feed` for what others' lists named. */
 export async function countStanding(
   sql: Sql,
   tenant: string | null,
@@ -93,7 +103,20 @@ export async function countStanding(
     tenant === null ? [] : [tenant],
   );
   const active = rows.reduce((sum, row) => sum + row.count, 0);
-  return { active, byLevel: Object.fromEntries(rows.map((row) => [row.level, row.count])) };
+  const byLevel = Object.fromEntries(rows.map((row) => [row.level, row.count]));
+  const feed = await countListed(sql);
+  if (feed === 0) return { active, byLevel };
+  const { manual = 0, ...levels } = byLevel;
+  return { active, byLevel: { ...levels, ...(manual > feed ? { manual: manual - feed } : {}), feed } };
+}
+
+/** What feeds have banned; it holds for the whole fleet. Counted in an index of what has no level. */
+async function countListed(sql: Sql): Promise<number> {
+  const rows = await sql.rows<{ count: number }>(
+    `select count(*) as count from bans
+     where ended_ms is null and level is null and reason >= 'feed ' and reason < 'feed!'`,
+  );
+  return rows[0]?.count ?? 0;
 }
 
 /** Changes with every order of a scope the tenant (null = everybody) hears: two equal ones mean equal standing bans. */

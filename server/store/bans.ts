@@ -1,4 +1,5 @@
 import type { BanOrder, Scope, UnbanReason } from "../../shared/order.ts";
+import { feedOf } from "../domain/feed-ban.ts";
 import type {
   BanDecision,
   BanReason,
@@ -59,12 +60,14 @@ export async function insertBans(
     [JSON.stringify(rows)],
     "insert-bans",
   );
-  // A ban overtakes what the brake held of the same net and scope.
+  // A ban overtakes what the brake held of the same net and scope; a feed's does not.
+  const own = bans.filter(({ decision }) => feedOf(decision.reason) === undefined);
+  if (own.length === 0) return;
   await sql.rows(
     `update stopped_bans set closed_ms = row."atMs"
      from json_to_recordset($1) as row(net cidr, scope text, "atMs" bigint)
      where kind = 'held' and closed_ms is null and stopped_bans.net = row.net and stopped_bans.scope = row.scope`,
-    [JSON.stringify(rows.map(({ net, scope, atMs }) => ({ net, scope, atMs })))],
+    [JSON.stringify(own.map(({ decision: { net, scope, atMs } }) => ({ net, scope, atMs })))],
     "close-held",
   );
 }
@@ -139,12 +142,12 @@ export async function settledSince(
   ]);
 }
 
-/** Bans that stand or started since, for the judge. */
+/** Bans that stand or started since, for the judge; of those of feeds only what stands. */
 export async function rememberedBans(sql: Sql, sinceMs: number): Promise<RememberedBan[]> {
   return sql.rows<RememberedBan>(
     `select id, net, scope, level, started_ms as "startMs", until_ms as "untilMs", ended_ms as "endMs",
        end_reason as "endReason", ports, reason, evidence, vote
-     from bans where ended_ms is null or started_ms >= $1`,
+     from bans where ended_ms is null or (started_ms >= $1 and not starts_with(reason, 'feed '))`,
     [sinceMs],
   );
 }
@@ -157,12 +160,14 @@ export async function lastBanId(sql: Sql): Promise<number> {
   return row?.id ?? 0;
 }
 
-/** Forgets bans that ended before. @returns how many */
-export async function pruneBans(sql: Sql, beforeMs: number): Promise<number> {
+/** Forgets bans that ended before, those of feeds sooner than ours. @returns how many */
+export async function pruneBans(sql: Sql, beforeMs: number, feedsBeforeMs: number): Promise<number> {
   const rows = await sql.rows<{ count: number }>(
-    `with gone as (delete from bans where ended_ms < $1 and id < (select max(id) from bans) returning 1)
+    `with gone as (
+       delete from bans where (ended_ms < $1 or (ended_ms < $2 and starts_with(reason, 'feed ')))
+         and id < (select max(id) from bans) returning 1)
      select count(*) as count from gone`,
-    [beforeMs],
+    [beforeMs, feedsBeforeMs],
   );
   return rows[0]?.count ?? 0;
 }
@@ -182,8 +187,8 @@ export async function banById(sql: Sql, id: number): Promise<BanView | undefined
   return row;
 }
 
-/** The order that makes agents enforce a ban. */
-export function banOrder(ban: Pick<BanDecision, "id" | "net" | "untilMs" | "ports" | "level">): BanOrder {
-  const { id, net, untilMs, ports, level } = ban;
-  return { kind: "ban", id, net, untilMs, ports, level };
+/** The order that makes agents enforce a ban. What no person ordered has a level there: hosts bound it more tightly. */
+export function banOrder(ban: Pick<BanDecision, "id" | "net" | "untilMs" | "ports" | "level" | "reason">): BanOrder {
+  const { id, net, untilMs, ports, reason } = ban;
+  return { kind: "ban", id, net, untilMs, ports, level: feedOf(reason) === undefined ? ban.level : 0 };
 }

@@ -1,6 +1,7 @@
 import type { BanView } from "./bans.ts";
 import { banColumns } from "./bans.ts";
 import { coveringNets } from "./covering-nets.ts";
+import { type FeedMention, feedsAbout } from "./feed-entries.ts";
 import { type EvidenceRow, evidenceAbout } from "./failures.ts";
 import { type LocalBanRow, localBansAbout } from "./local-bans.ts";
 import { type RuleView, ruleColumns } from "./rules.ts";
@@ -14,6 +15,8 @@ export type StoredExplanation = Readonly<{
   history: readonly BanView[];
   localBans: readonly LocalBanRow[];
   rules: readonly RuleView[];
+  /** Others' lists that name it, what lies in it or what covers it. */
+  feeds: readonly FeedMention[];
   evidence: readonly EvidenceRow[];
 }>;
 
@@ -47,6 +50,7 @@ export async function explainNet(
     history: bans.filter((ban) => ban.endedMs !== null),
     localBans: await localBansAbout(sql, net, nowMs, tenant, rowsMax),
     rules,
+    feeds: await feedsAbout(sql, covering, net, rowsMax),
     evidence: await evidenceAbout(sql, net, tenant),
   };
 }

@@ -89,7 +89,8 @@ export async function activeSet(sql: Sql, scope: Scope): Promise<ActiveSet> {
   const rows = await sql.rows<StandingRow>(
     `select coalesce((select revision from scopes where scope = $1), 0) as revision, standing.*
      from (select 1) as one left join (
-       select 'ban' as kind, id, net, until_ms as "untilMs", ports, level
+       select 'ban' as kind, id, net, until_ms as "untilMs", ports,
+         case when starts_with(reason, 'feed ') then 0 else level end as level
        from bans where scope = $1 and ended_ms is null
        union all
        select kind, id, net, until_ms, null, null

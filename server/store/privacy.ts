@@ -1,6 +1,7 @@
 import { keyValues, withinKeys } from "./address-key.ts";
 import { lastBanId } from "./bans.ts";
 import { eraseDeeds } from "./deeds.ts";
+import { eraseListed } from "./feed-entries.ts";
 import { eraseHanded } from "./handed-failures.ts";
 import { eraseAnswers } from "./idempotency.ts";
 import { only, type Sql } from "./sql.ts";
@@ -54,6 +55,17 @@ const tables = {
     from: "rules where net <<= $1::inet",
     order: "id desc",
   },
+  /** That somebody else's list names it. */
+  feedEntry: {
+    columns: "feed, net, since_ms",
+    from: "feed_entries where net <<= $1::inet",
+    order: "feed, net",
+  },
+  feedException: {
+    columns: "feed, net, made_ms, made_by, note",
+    from: "feed_exceptions where net <<= $1::inet",
+    order: "feed, net",
+  },
   order: {
     columns: `scope, revision, at_ms, "order"`,
     from: `orders where ("order" ->> 'net')::inet <<= $1::inet`,
@@ -93,7 +105,8 @@ export type Erased = Readonly<Record<"failures" | "counts" | "bans" | "stopped" 
 /**
  * Removes what is kept about a net and what lies inside it. Two things stay for their own time: the order log, whose
  * revisions must have no gap and which agents may still have to read (7 days), and the audit log, which is append-only
- * (12 months). Allow and never entries are an operator's will and are removed by their own verb. Run it while nobody judges or counts.
+ * (12 months). Allow and never entries, and what people lifted of a feed, are an operator's will and are removed by their
+ * own verb. Run it while nobody judges or counts.
  */
 export async function eraseAbout(sql: Sql, net: string): Promise<Erased> {
   // Ids are never given twice, also when the last ban is among the erased.
@@ -105,6 +118,7 @@ export async function eraseAbout(sql: Sql, net: string): Promise<Erased> {
   await eraseDeeds(sql);
   await eraseAnswers(sql, net);
   const handed = await eraseHanded(sql, net);
+  await eraseListed(sql, net);
   const erased = await eachErasable(
     sql,
     net,

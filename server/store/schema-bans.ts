@@ -58,6 +58,10 @@ export const bans = pgTable(
     // Standing ones are few beside the history. The first holds what counting them by level needs.
     index("bans_standing").on(table.scope, table.id, table.level).where(isNull(table.endedMs)),
     index("bans_standing_by_id").on(table.id).where(isNull(table.endedMs)),
+    // Of those without a level: what each feed has banned, and until when.
+    index("bans_standing_unranked")
+      .on(table.reason, table.net, table.untilMs, table.id)
+      .where(sql`ended_ms is null and level is null`),
     index("bans_standing_by_end").on(table.untilMs, table.id).where(isNull(table.endedMs)),
   ],
 );

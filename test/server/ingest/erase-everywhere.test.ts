@@ -6,6 +6,8 @@ import { eraseNet } from "../../../server/ingest/erase.ts";
 import { tick } from "../../../server/ingest/tick.ts";
 import { insertStopped } from "../../../server/store/bans.ts";
 import { countFailureDays } from "../../../server/store/failure-counts.ts";
+import { exceptFromFeeds, replaceEntries } from "../../../server/store/feed-entries.ts";
+import { insertFeed, noteGood } from "../../../server/store/feeds.ts";
 import { handFailures } from "../../../server/store/handed-failures.ts";
 import { finishOnce, startOnce } from "../../../server/store/idempotency.ts";
 import type { Sql } from "../../../server/store/sql.ts";
@@ -23,7 +25,7 @@ const addressless = [
   ...["scopes", "sharers", "tenants"],
 ];
 /** What an erasure leaves for its time; see `eraseAbout`. */
-const kept = ["audit", "orders", "rules"];
+const kept = ["audit", "feed_exceptions", "orders", "rules"];
 
 /** Partitions are read through the table they are of. */
 async function everyTable(sql: Sql): Promise<string[]> {
@@ -58,6 +60,23 @@ async function leaveTraces(colleagues: Colleagues, address: string, sequence: nu
   const refused = { kind: "refused", atMs: colleagues.nowMs, net: `${address}/32`, scope: "fleet", why: "x" } as const;
   const evidence = { hosts: 1, tenants: 1, failures: 3 };
   await insertStopped(store, [{ ...refused, ports: null, reason: "jail sshd", evidence, tenant: null } as never]);
+  const feed = `feed-${sequence}`;
+  const from = { name: feed, source: "file:list.txt", mode: "observe", note: "x", entriesMax: 10 } as const;
+  const when = { everyMs: dayMs, ttlMs: dayMs, createdMs: colleagues.nowMs, createdBy: "anna" };
+  await insertFeed(store, { ...from, ...when });
+  await replaceEntries(store, feed, [`${address}/32`], colleagues.nowMs);
+  const report = { listed: 1, badLines: 0, leftOut: {}, examples: { allowed: [address] }, guard: "" };
+  await noteGood(store, feed, { nowMs: colleagues.nowMs, etag: null, modified: null, report, isChanged: true });
+  const lifted = {
+    kind: "unban",
+    id: 7,
+    atMs: 0,
+    net: `${address}/32`,
+    scope: "fleet",
+    reason: "admin",
+    feed,
+  } as const;
+  await exceptFromFeeds(store, [lifted], act, colleagues.nowMs);
   await startOnce(store, 1, `key ${sequence}`, "hash", colleagues.nowMs);
   const body = JSON.stringify({ id: 1, net: `${address}/32` });
   await finishOnce(store, 1, `key ${sequence}`, { status: 201, body, etag: null });
