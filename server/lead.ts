@@ -1,9 +1,11 @@
+import { join } from "node:path";
 import { formatNet, parseNet } from "../shared/address.ts";
 import { version } from "../shared/version.ts";
 import { type Bus, everyPartition } from "./bus/bus.ts";
 import type { ServerConfig } from "./config.ts";
 import { openDesk } from "./desk/open-desk.ts";
 import type { Events } from "./events.ts";
+import { openFeedKeeper } from "./feeds/keeper.ts";
 import { firstStart } from "./first-start.ts";
 import type { AddressHomes } from "./geo/address-home.ts";
 import { Conduct } from "./hosts/conduct.ts";
@@ -73,17 +75,23 @@ export async function lead(
   const setEpoch = (epoch: number) => void Object.assign(orders, { epoch });
   const hostsParts = { side, store, writer, directory, conduct, publisher, known: hosts, setEpoch, events, now };
   const { enrollment, acts: hostActs, problems } = openHostsSide(hostsParts, opened);
-  opened.use(startJobs({ writer, store, now, log, replaced: failed }));
+  const feeds = await openFeedKeeper({ store, writer, events, folder: join(config.dataDir, "feeds"), now });
+  opened.use(startJobs({ writer, store, now, log, feeds, replaced: failed }));
+  // Before the jobs end: they wait for what has begun, and a download may take a minute.
+  opened.use(feeds);
   opened.use(startSharingOut({ store, writer, bus: side.bus, log, failed }));
 
   const clock = opened.use(watchClock(store, now, log));
 
   const desk = openDesk({
-    ...{ version, store, writer, directory, hostActs, now, events, homes },
+    ...{ version, store, writer, directory, hostActs, feeds, now, events, homes },
     get orderEpoch() {
       return orders.epoch;
     },
-    degraded: () => [...side.problems(), ...problems(), ...conduct.problems(), ...clock.problems()],
+    degraded: () => [
+      ...[...side.problems(), ...problems(), ...conduct.problems(), ...clock.problems()],
+      ...feeds.problems(),
+    ],
     busHealth: () => busHealth(side.bus),
     async enroll({ tenant, host, uses, durationMs }, createdBy) {
       const createdMs = now();
@@ -140,8 +148,10 @@ function tell(
     if (decision.kind === "ban") {
       const { scope, level, reason, untilMs, evidence } = decision;
       events.banned({ net, scope, level, reason, untilMs, evidence });
-    } else if (decision.kind === "unban") events.unbanned({ net, scope: decision.scope, reason: decision.reason });
-    else if (decision.kind === "mistake") events.mistaken({ net, scope: decision.scope });
+    } else if (decision.kind === "unban") {
+      const { scope, reason, feed } = decision;
+      events.unbanned({ net, scope, reason, feed });
+    } else if (decision.kind === "mistake") events.mistaken({ net, scope: decision.scope });
     else if (decision.kind === "quarantine") {
       const { tenant, host, why } = decision;
       directory.setState(host, "quarantined");

@@ -1,5 +1,6 @@
 import { type ScheduledTask, schedule, setLogger } from "node-cron";
 import { hourMs } from "../../shared/durations.ts";
+import type { FeedKeeper } from "../feeds/keeper.ts";
 import type { Commit, JudgeWriter } from "../ingest/judge-writer.ts";
 import { tick } from "../ingest/tick.ts";
 import type { Logger } from "../logger.ts";
@@ -16,6 +17,8 @@ export type JobsOptions = Readonly<{
   store: Store;
   now: () => number;
   log: Logger;
+  /** Others' lists. */
+  feeds?: Pick<FeedKeeper, "run">;
   /** Another coordinator writes now; this one must end. */
   replaced?: (error: ReplacedError) => void;
 }>;
@@ -41,11 +44,13 @@ const freeing = (writer: JudgeWriter, sql: Sql, log: Logger): Job => {
 };
 
 /** Everything that happens by the clock, and when. A job that is still running when it is due again is left alone. */
-export function startJobs({ writer, store, now, log, replaced }: JobsOptions): AsyncDisposable {
+export function startJobs({ writer, store, now, log, feeds, replaced }: JobsOptions): AsyncDisposable {
   const jobs: readonly Job[] = [
     expire(writer),
     freeing(writer, store, log),
     { name: "forget-deeds", when: "30 */10 * * * *", run: (nowMs) => pruneDeeds(store, nowMs - deedsKeptMs) },
+    // How often each is fetched it says itself.
+    ...(feeds === undefined ? [] : [{ name: "feeds", when: "40 * * * * *", run: () => feeds.run() }]),
     // Every hour, so that a night in which it fails is made good long before the failures are forgotten.
     {
       name: "count-failures",

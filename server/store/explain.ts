@@ -1,8 +1,8 @@
 import type { BanView } from "./bans.ts";
 import { banColumns } from "./bans.ts";
 import { coveringNets } from "./covering-nets.ts";
-import { type FeedMention, feedsAbout } from "./feed-entries.ts";
 import { type EvidenceRow, evidenceAbout } from "./failures.ts";
+import { type FeedMention, feedsAbout } from "./feed-entries.ts";
 import { type LocalBanRow, localBansAbout } from "./local-bans.ts";
 import { type RuleView, ruleColumns } from "./rules.ts";
 import type { Sql } from "./sql.ts";
