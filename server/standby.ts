@@ -17,7 +17,7 @@ const hostsMax = 200_000;
 /** What the database alone can answer. `explain` asks the judgement, which only the leader has. */
 const reads: ReadonlySet<keyof Desk> = new Set<keyof Desk>([
   ...(["status", "stats", "watch", "hosts", "host", "bans", "oneBan", "receipt", "exportBans", "failures"] as const),
-  "records",
+  ...(["records", "feeds", "feed"] as const),
   ...(["recentFailures", "incidents", "rules", "held", "policy", "policyVersions", "policyVersion"] as const),
   ...(["tryPolicy", "tenants", "enrollmentTokens", "apiTokens", "audit", "verifyAudit", "principalOf"] as const),
   ...(["health", "startOnce", "finishOnce"] as const),

@@ -5,7 +5,7 @@ import { Lift } from "../http/lift.ts";
 import { Ban, pageOf, Receipt } from "../http/schemas.ts";
 import type { ApiClient } from "./api-client.ts";
 import { waitsText } from "./approval-commands.ts";
-import { banCells, banHead, dryReceiptText, receiptText, shortNet } from "./ban-table.ts";
+import { banCells, banHead, dryReceiptText, levelName, receiptText, shortNet } from "./ban-table.ts";
 import { type Answer, type Command, dryRun, help, isId, moreOf, paging, queryOf, yes } from "./command.ts";
 import { table } from "./table.ts";
 import { progressBar, type Terminal } from "./terminal.ts";
@@ -169,7 +169,7 @@ async function unbanAll(
 const bansText = (count: number) => (count === 1 ? "1 ban" : `${count} bans`);
 const levelsText = (byLevel: Readonly<Record<string, number>>) =>
   Object.entries(byLevel)
-    .map(([level, count]) => `${level === "manual" ? "by hand" : `level ${level}`}: ${count}`)
+    .map(([level, count]) => `${levelName(level)}: ${count}`)
     .join(", ");
 
 /** By scope, how far the last orders have come. */

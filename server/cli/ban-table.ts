@@ -19,6 +19,12 @@ export function banCells(ban: BanRow, nowMs: number): string[] {
   ];
 }
 
+/** As bans are counted by level. */
+export function levelName(level: string): string {
+  if (level === "feed") return "feeds";
+  return level === "manual" ? "by hand" : `level ${level}`;
+}
+
 export function shortNet(net: string): string {
   return net.replace(/^([\d.]+)\/32$|^([0-9a-f:]+)\/128$/, "$1$2");
 }

@@ -1,6 +1,7 @@
 import { approvals } from "./approval-commands.ts";
 import { ban, banned, bans, unban } from "./ban-commands.ts";
 import type { Command } from "./command.ts";
+import { feeds } from "./feed-commands.ts";
 import { ping, status, tenants, version } from "./fleet-commands.ts";
 import { hosts } from "./host-commands.ts";
 import { get, set } from "./jail-commands.ts";
@@ -24,6 +25,7 @@ export const commands: Readonly<Record<string, Command>> = {
     "Networks whose failures count for nothing; adding one lifts what it covers. Without arguments: the list.",
   ),
   never: ruleCommand("never", "Networks nothing may ever ban, whoever orders it. Without arguments: the list."),
+  feeds,
   failures,
   incidents,
   held,

@@ -88,6 +88,13 @@ export const explain: Command = {
       const rows = found.rules.map((rule) => [rule.kind, shortNet(rule.net), rule.tenant ?? "fleet", rule.reason]);
       parts.push(table(["LIST", "NET", "FOR", "REASON"], rows, ""));
     }
+    if (found.feeds.length > 0) {
+      const rows = found.feeds.map((each) => [
+        ...[each.feed, each.mode, shortNet(each.net), each.since, each.fetched ?? "never"],
+        each.lifted === null ? "" : `${each.lifted} by ${each.liftedBy}`,
+      ]);
+      parts.push(table(["FEED", "MODE", "NET", "SINCE", "FETCHED", "LIFTED"], rows, ""));
+    }
     if (found.evidence.length > 0) {
       const rows = found.evidence.map((row) => [
         `${row.tenant}/${row.host}`,

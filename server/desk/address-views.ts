@@ -17,6 +17,16 @@ export type Explanation = Readonly<{
     untilMs: number | null;
   }>[];
   rules: readonly (RuleView & Readonly<{ kind: RuleKind }>)[];
+  /** Others' lists that name it; a tenant reads only of those that ban it. */
+  feeds: readonly Readonly<{
+    feed: string;
+    mode: string;
+    net: string;
+    sinceMs: number;
+    goodMs: number | null;
+    exceptedMs: number | null;
+    exceptedBy: string | null;
+  }>[];
   history: readonly BanView[];
   evidence: readonly Readonly<{
     tenant: string;

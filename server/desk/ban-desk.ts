@@ -106,7 +106,8 @@ export function banDesk(parts: DeskParts): Pick<Desk, BanVerbs> {
 
 async function exportOf(parts: DeskParts, asker: Principal, query: ExportQuery) {
   const { store, directory, orderEpoch } = parts;
-  const filter = { ...filterOf(asker, { ...query, limit: 1, active: true }, parts), minLevel: query.minLevel };
+  const standing = filterOf(asker, { ...query, limit: 1, active: true }, parts);
+  const filter = { ...standing, minLevel: query.minLevel, withoutFeeds: true };
   const tag = await standingTag(store, asker.tenant);
   return {
     etag: etagOf([orderEpoch, tag, query, asker.tenant]),

@@ -24,11 +24,20 @@ export type DeskParts = Readonly<{
   enroll: (request: EnrollmentRequest, by: string) => Promise<EnrollmentToken>;
   /** What the bus does when people change a host. Absent: nothing hears of it but the database. */
   hostActs?: HostActs;
+  /** Who looks after feeds. Absent: nobody here does. */
+  feeds?: FeedActs;
   /** Live events and latencies come from here; absent: there are none. */
   events?: Pick<Events, "watch" | "latency" | "gauge" | "gauges">;
   /** Where addresses are at home; absent: nothing is known. */
   homes?: AddressHomes;
   now: () => number;
+}>;
+
+export type FeedActs = Readonly<{
+  /** Fetches it now; resolves when its list is judged. */
+  refresh: (name: string, acceptSize: boolean) => Promise<void>;
+  /** Makes the bans follow what has changed, in its own time. */
+  settleSoon: () => void;
 }>;
 
 export type HostActs = Readonly<{

@@ -19,6 +19,7 @@ import type {
   TenantChange,
   WriteOptions,
 } from "./desk-views.ts";
+import type { FeedChange, FeedDetails, FeedRequest, FeedView } from "./feed-views.ts";
 import type {
   AuditCheck,
   AuditQuery,
@@ -76,6 +77,18 @@ export type Desk = Readonly<{
   rules(asker: Principal, kind: RuleKind, page: PageQuery): Promise<Page<RuleView>>;
   addRule(asker: Principal, kind: RuleKind, request: RuleRequest, options?: WriteOptions): Promise<Outcome<RuleView>>;
   removeRule(asker: Principal, kind: RuleKind, id: number, options?: WriteOptions): Promise<void>;
+
+  /** Lists of others. All about them is for the fleet's own people. */
+  feeds(asker: Principal): Promise<readonly FeedView[]>;
+  feed(asker: Principal, name: string): Promise<FeedDetails>;
+  /** It is fetched at once, and observed: nobody is banned before somebody has looked at it. */
+  addFeed(asker: Principal, request: FeedRequest, options?: WriteOptions): Promise<FeedView>;
+  changeFeed(asker: Principal, name: string, change: FeedChange, options?: WriteOptions): Promise<FeedView>;
+  removeFeed(asker: Principal, name: string, options?: WriteOptions): Promise<void>;
+  /** @param acceptSize  whatever its size; an admin has looked at it */
+  refreshFeed(asker: Principal, name: string, acceptSize: boolean, options?: WriteOptions): Promise<FeedView>;
+  /** Lets a feed ban again what somebody lifted of it. */
+  restoreFeedEntry(asker: Principal, name: string, net: string, options?: WriteOptions): Promise<void>;
 
   held(asker: Principal, page: PageQuery): Promise<Page<HeldView>>;
   /** `release`: banned now; `drop`: forgotten. */

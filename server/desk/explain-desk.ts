@@ -6,12 +6,16 @@ import { noHomes } from "../geo/address-home.ts";
 import type { BanView as StoredBan } from "../store/bans.ts";
 import { explainNet, type StoredExplanation } from "../store/explain.ts";
 import { countedDays, type Seen, seenSince } from "../store/failure-counts.ts";
+import type { FeedMention } from "../store/feed-entries.ts";
 import { receiptOf } from "../store/hosts.ts";
 import { countedOf } from "../store/memory.ts";
 import type { Explanation } from "./address-views.ts";
 import type { Desk, Principal } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
 import { showBan } from "./show-ban.ts";
+
+/** Lists named in one sentence each; the answer has all of them. */
+const feedsSaidMax = 3;
 
 /** The answer to "why": everything about one address, as far as the asker may see it, in one call. */
 export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
@@ -34,10 +38,11 @@ export function explainDesk(parts: DeskParts): Pick<Desk, "explain"> {
       return {
         address: net,
         banned: bans.length > 0 || stored.localBans.length > 0,
-        summary: `${summaryOf({ net, stored, judgement, bans }, nowMs)}${seenText(seen)}`,
+        summary: `${summaryOf({ net, stored, judgement, bans }, nowMs)}${feedText(asker, stored.feeds)}${seenText(seen)}`,
         bans,
         localBans: stored.localBans,
         rules: stored.rules.map((rule) => showRule(asker, rule, net)),
+        feeds: stored.feeds.filter((mention) => asker.tenant === null || isFelt(mention)),
         history: stored.history.map((ban) => showBan(directory, asker, ban)),
         evidence: stored.evidence,
         seen: { days: countedDays, ...seen },
@@ -111,6 +116,29 @@ function summaryOf({ net, stored, judgement, bans }: Findings, nowMs: number): s
   if (window !== undefined)
     return `${short} is not banned; it has ${window.reached} of ${window.needed} failures (${window.jail ?? "hosts"}).`;
   return `${short} is not banned, and nothing counts against it.`;
+}
+
+/** What a tenant feels of the fleet's lists is all it learns of them. */
+const isFelt = ({ mode, exceptedMs }: FeedMention): boolean => mode === "enforce" && exceptedMs === null;
+
+/** One sentence per list that names it, so that nobody has to guess why it is banned, or is not. */
+function feedText({ tenant }: Principal, feeds: readonly FeedMention[]): string {
+  const said = tenant === null ? feeds : feeds.filter(isFelt);
+  const sentences = said.slice(0, feedsSaidMax).map(({ feed, mode, sinceMs, goodMs, exceptedMs, exceptedBy }) => {
+    const listed = ` Feed ${feed} has listed it since ${minuteOf(sinceMs)}`;
+    if (exceptedMs !== null) {
+      return `${listed}; ${exceptedBy} lifted that at ${minuteOf(exceptedMs)}, and it stays lifted.`;
+    }
+    const fetched = goodMs === null ? "" : ` (fetched at ${minuteOf(goodMs)})`;
+    return `${listed}${fetched}${mode === "enforce" ? "" : `, and bans nobody: it is ${feedModes[mode]}`}.`;
+  });
+  return sentences.join("");
+}
+
+const feedModes: Readonly<Record<string, string>> = { observe: "only observed", off: "off" };
+
+function minuteOf(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16)}Z`;
 }
 
 function seenText({ failures, hosts }: Seen): string {

@@ -1,5 +1,7 @@
 import type { Events } from "../events.ts";
 import { countWaiting } from "../store/approvals.ts";
+import { feedFigures } from "../store/feed-entries.ts";
+import { listFeeds } from "../store/feeds.ts";
 import { countHeld } from "../store/incidents.ts";
 import type { DeskParts } from "./desk-parts.ts";
 import { seenWithinMs } from "./host-desk.ts";
@@ -40,6 +42,16 @@ export function offerGauges(events: Pick<Events, "gauge" | "gauges">, { store, n
     const none = { active: 0, away: 0, quarantined: 0, revoked: 0 };
     return { ...none, ...Object.fromEntries(rows.map((row) => [row.state, row.count])) };
   });
+  events.gauges("f2b_feed_age_seconds", "Since a feed last gave a good list.", "feed", async () => {
+    const good = (await listFeeds(store)).filter(({ mode, removedMs }) => mode !== "off" && removedMs === null);
+    return Object.fromEntries(good.map((feed) => [feed.name, (now() - (feed.goodMs ?? feed.createdMs)) / 1000]));
+  });
+  events.gauges("f2b_feed_entries", "Networks a feed lists that may be banned.", "feed", async () =>
+    Object.fromEntries((await feedFigures(store)).map(({ feed, entries }) => [feed, entries])),
+  );
+  events.gauges("f2b_feed_banned", "Standing bans of a feed.", "feed", async () =>
+    Object.fromEntries((await feedFigures(store)).map(({ feed, banned }) => [feed, banned])),
+  );
   events.gauge("f2b_hosts_observing", "Hosts that are told to keep bans without enforcing them.", async () => {
     const [row] = await store.rows<{ count: number }>(
       "select count(*) as count from hosts where state <> 'revoked' and observe",

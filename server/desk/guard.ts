@@ -10,6 +10,8 @@ export const leastRoles: Readonly<Record<Verb, Role>> = {
   ...{ incidents: "viewer", explain: "viewer", rules: "viewer", held: "viewer", policy: "viewer", tenants: "viewer" },
   ...{ policyVersions: "viewer", policyVersion: "viewer", approvals: "viewer", approval: "viewer" },
   ...{ unban: "support", unbanNet: "support" },
+  ...{ feeds: "viewer", feed: "viewer", refreshFeed: "operator", restoreFeedEntry: "operator" },
+  ...{ addFeed: "admin", changeFeed: "admin", removeFeed: "admin" },
   ...{ changeHost: "operator", revokeHost: "operator", ban: "operator", addRule: "operator", removeRule: "operator" },
   ...{
     decideHeld: "operator",

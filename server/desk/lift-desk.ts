@@ -85,7 +85,7 @@ function aboutOf(filter: LiftFilter): string {
 const sum = (counts: readonly BanCount[]) => counts.reduce((total, { count }) => total + count, 0);
 
 function numbers(counts: readonly BanCount[]): Pick<LiftView, "remaining" | "byLevel" | "upTo"> {
-  const byLevel = Map.groupBy(counts, ({ level }) => String(level ?? "manual"));
+  const byLevel = Map.groupBy(counts, ({ level, isListed }) => String(level ?? (isListed ? "feed" : "manual")));
   return {
     remaining: sum(counts),
     byLevel: Object.fromEntries([...byLevel].map(([level, of]) => [level, sum(of)])),

@@ -5,6 +5,7 @@ import { banDesk } from "./ban-desk.ts";
 import type { Desk } from "./desk.ts";
 import type { DeskParts } from "./desk-parts.ts";
 import { explainDesk } from "./explain-desk.ts";
+import { feedDesk } from "./feed-desk.ts";
 import { offerGauges } from "./gauges.ts";
 import { guardDesk } from "./guard.ts";
 import { hostDesk } from "./host-desk.ts";
@@ -27,6 +28,7 @@ export function openDesk(parts: DeskParts): Desk {
     ...logDesk(parts),
     ...approvalDesk(parts),
     ...ruleDesk(parts),
+    ...feedDesk(parts),
     ...explainDesk(parts),
     ...recordDesk(parts),
     ...policyDesk(parts),

@@ -10,6 +10,7 @@ import { banRoutes } from "./bans.ts";
 import { docsPage, docsStyle } from "./docs-page.ts";
 import { explainRoutes } from "./explain.ts";
 import { exportRoutes } from "./exports.ts";
+import { feedRoutes } from "./feeds.ts";
 import { heldRoutes } from "./held.ts";
 import { hostRoutes } from "./hosts.ts";
 import { repeatable } from "./idempotency.ts";
@@ -43,6 +44,7 @@ export function apiRoutes(desk: Desk) {
     .route("/", approvalRoutes(desk))
     .route("/", ruleRoutes(desk, "allow"))
     .route("/", ruleRoutes(desk, "never"))
+    .route("/", feedRoutes(desk))
     .route("/", explainRoutes(desk))
     .route("/", recordRoutes(desk))
     .route("/", policyRoutes(desk))

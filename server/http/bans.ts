@@ -34,7 +34,7 @@ const BanParams = PageParams.extend({
     .string()
     .max(100)
     .optional()
-    .openapi({ description: "spread, votes, network, admin, or `jail sshd`", example: "admin" }),
+    .openapi({ description: "spread, votes, network, admin, `jail sshd` or `feed drop`", example: "admin" }),
   sort: z
     .enum(["newest", "oldest", "ending"])
     .default("newest")

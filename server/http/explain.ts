@@ -23,6 +23,19 @@ export const Explanation = z
       }),
     ),
     rules: z.array(Rule.extend({ kind: z.enum(["allow", "never"]) })),
+    feeds: z
+      .array(
+        z.object({
+          feed: z.string(),
+          mode: z.string(),
+          net: z.string(),
+          since: Time,
+          fetched: Time.nullable(),
+          lifted: Time.nullable(),
+          liftedBy: z.string().nullable(),
+        }),
+      )
+      .openapi({ description: "Others' lists that name it; what somebody lifted of one stays lifted.", example: [] }),
     history: z.array(Ban),
     evidence: z.array(
       z.object({ tenant: z.string(), host: z.string(), jail: z.string(), failures: z.int(), first: Time, last: Time }),

@@ -35,7 +35,8 @@ const exported = createRoute({
   method: "get",
   path: "/exports/{file}",
   summary: "Standing bans as a file: CSV safe in spreadsheets, a plain list, or JSON lines",
-  description: "Send the ETag back as If-None-Match: nothing is sent while nothing has changed.",
+  description:
+    "Send the ETag back as If-None-Match: nothing is sent while nothing has changed. What feeds banned is not in it: others' lists are not ours to give away.",
   request: {
     params: z.object({ file: z.enum(names).openapi({ example: "bans.csv" }) }),
     query: z.object({

@@ -50,6 +50,13 @@ export function showExplanation(explanation: Explanation) {
       until: timeOrNull(untilMs),
     })),
     rules: explanation.rules.map(({ kind, ...rule }) => ({ kind, ...showRule(rule) })),
+    feeds: explanation.feeds.map(({ sinceMs, goodMs, exceptedMs, exceptedBy, ...mention }) => ({
+      ...mention,
+      since: timeOf(sinceMs),
+      fetched: timeOrNull(goodMs),
+      lifted: timeOrNull(exceptedMs),
+      liftedBy: exceptedBy,
+    })),
     history: explanation.history.map(showBan),
     evidence: explanation.evidence.map(({ firstMs, lastMs, ...row }) => ({
       ...row,

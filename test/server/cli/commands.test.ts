@@ -11,6 +11,7 @@ import { commands } from "../../../server/cli/commands.ts";
 import { runCommand } from "../../../server/cli/run-command.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
 import { runProgram } from "../../support/program.ts";
+import { openPublisher, plain } from "../feeds/publisher.ts";
 import { type ApiArena, openApi } from "../http/open-api.ts";
 import { batchOf, failuresOf } from "../ingest/arena.ts";
 
@@ -238,6 +239,25 @@ test("tokens are made, listed and revoked, and the log of all of this verifies",
   const broken = await run("audit", "verify");
   assert.equal(broken.code, 1);
   assert.match(broken.stdout, /^BROKEN at entry 3: /);
+});
+
+test("feeds are added, looked at, enforced, refreshed and removed", async () => {
+  await using publisher = await openPublisher(plain("198.51.100.1\n10.0.0.0/8\n198.51.100.2\n198.51.100.3\n"));
+  const added = await says("feeds", "add", "drop", publisher.url, "--note", "a test");
+  assert.match(added, /^NAME .*\ndrop +observe +3 +0 +1 .*\nlook at it, then: fleet2ban feeds enforce drop\n$/);
+  assert.match(await says("feeds", "show", "drop"), /left out, reserved: 1 \(10\.0\.0\.0\/8\)/);
+  assert.match(await says("feeds", "enforce", "drop", "--yes"), /drop +enforce/);
+  await api.feeds.settle();
+  assert.match(await says("explain", "198.51.100.1"), /Feed drop has listed it since.*\nFEED +MODE/s);
+  await says("unban", "198.51.100.1", "--reason", "ours");
+  assert.match(await says("feeds", "show", "drop"), /lifted by admin of fleet at .*: 198\.51\.100\.1 ours/);
+  assert.equal(await says("feeds", "restore", "drop", "198.51.100.1"), "drop may ban 198.51.100.1 again\n");
+  publisher.answer = plain("");
+  const refused = await run("feeds", "refresh", "drop");
+  assert.deepEqual([refused.code, /holds no entry/.test(refused.stdout)], [1, true]);
+  assert.match(await says("feeds", "remove", "drop", "--yes"), /is being lifted/);
+  await api.feeds.settle();
+  assert.equal(await says("feeds"), "no feeds; see fleet2ban feeds --help\n");
 });
 
 test("exports go to standard output as they are", async () => {

@@ -2,6 +2,7 @@ import type { Desk, Role } from "../../../server/desk/desk.ts";
 import { roles } from "../../../server/desk/desk.ts";
 import { openDesk } from "../../../server/desk/open-desk.ts";
 import { createEvents, type Events } from "../../../server/events.ts";
+import { type FeedKeeper, openFeedKeeper } from "../../../server/feeds/keeper.ts";
 import { openAddressHomes } from "../../../server/geo/open-address-homes.ts";
 import { HostDirectory } from "../../../server/hosts/host-directory.ts";
 import { createApp } from "../../../server/http/app.ts";
@@ -28,6 +29,7 @@ export type ApiArena = AsyncDisposable &
     directory: HostDirectory;
     app: ReturnType<typeof createApp>;
     events: Events;
+    feeds: FeedKeeper;
     revoked: string[];
     renewed: string[];
     /** `admin@fleet`, `viewer@acme` … */
@@ -56,8 +58,10 @@ export async function openApi(
     for (const commit of arena.commits.slice(told)) tellEvents(events, commit);
     told = arena.commits.length;
   };
+  const { writer } = arena;
+  const feeds = await openFeedKeeper({ store, writer, events, folder: "/nowhere", now: () => arena.nowMs });
   const desk = openDesk({
-    ...{ version: "test", store, writer: arena.writer, directory, orderEpoch: 1, events },
+    ...{ version: "test", store, writer, directory, orderEpoch: 1, events, feeds },
     degraded: () => [],
     busHealth: async () => "ok",
     async enroll({ tenant, host, uses, durationMs }, createdBy) {
@@ -104,13 +108,16 @@ export async function openApi(
     return response;
   };
   return {
-    ...{ arena, desk, directory, app, events, revoked, renewed, token, call },
+    ...{ arena, desk, directory, app, events, feeds, revoked, renewed, token, call },
     async ok<T>(method: string, path: string, asked?: Asked) {
       const response = await call(method, path, asked);
       if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
       return (response.status === 204 ? undefined : await response.json()) as T;
     },
-    [Symbol.asyncDispose]: () => arena[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await feeds[Symbol.asyncDispose]();
+      await arena[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setPolicy } from "../../../server/ingest/admin-acts.ts";
 import { commitBatches } from "../../../server/ingest/commit-batches.ts";
+import { exceptFromFeeds, replaceEntries } from "../../../server/store/feed-entries.ts";
+import { insertFeed, noteGood } from "../../../server/store/feeds.ts";
+import { dayMs } from "../../../shared/durations.ts";
 import { attacker, batchOf, failuresOf, startMs } from "../ingest/arena.ts";
 import { misfits, referred } from "./json-schema.ts";
 import { type ApiArena, openApi } from "./open-api.ts";
@@ -20,7 +23,18 @@ async function openExamples(): Promise<ApiArena> {
   await api.ok("POST", "/bans", { body: { net: "203.0.113.200", bantime: "1h", reason: "x" } });
   const wide = { net: "198.18.0.0/15", bantime: "1h", reason: "x" };
   await api.ok("POST", "/bans", { body: wide, as: "operator@fleet" });
+  await addFeedOf(api);
   return api;
+}
+
+async function addFeedOf({ arena: { store } }: ApiArena): Promise<void> {
+  const feed = { name: "drop", source: "file:drop.txt", mode: "observe", note: "x", entriesMax: 10 } as const;
+  await insertFeed(store, { ...feed, everyMs: dayMs, ttlMs: 7 * dayMs, createdMs: startMs, createdBy: "anna" });
+  await replaceEntries(store, "drop", ["192.0.2.1/32"], startMs);
+  const report = { listed: 2, badLines: 0, leftOut: { never: 1 }, examples: { never: ["203.0.113.16"] }, guard: "" };
+  await noteGood(store, "drop", { nowMs: startMs, etag: null, modified: null, report, isChanged: true });
+  const lifted = { kind: "unban", id: 0, atMs: startMs, net: "192.0.2.1/32", scope: "fleet", reason: "admin" } as const;
+  await exceptFromFeeds(store, [{ ...lifted, feed: "drop" }], null, startMs);
 }
 
 /** The example's number is the right one for most. */

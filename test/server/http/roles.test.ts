@@ -12,6 +12,7 @@ const fleetOnly = [
   / \/bans\/lift/,
   / \/policy/,
   / \/never/,
+  / \/feeds/,
   / \/records/,
   /^GET \/audit\/verify$/,
 ];
@@ -44,11 +45,13 @@ const more: Readonly<Record<Exclude<Role, "viewer">, readonly string[]>> = {
     ...["PATCH /hosts/{host}", "DELETE /hosts/{host}", "POST /bans", "POST /held/{id}/release", "POST /held/{id}/drop"],
     "POST /approvals/{id}/reject",
     "POST /bans/lift",
+    ...["POST /feeds/{name}/refresh", "DELETE /feeds/{name}/lifted"],
     ...["POST /allow", "DELETE /allow/{id}", "POST /policy/trial", "GET /policy/trial"],
     ...["GET /enrollment-tokens", "POST /enrollment-tokens", "DELETE /enrollment-tokens/{id}"],
   ],
   admin: [
     "POST /approvals/{id}/approve",
+    ...["POST /feeds", "PATCH /feeds/{name}", "DELETE /feeds/{name}"],
     ...["POST /never", "DELETE /never/{id}", "PUT /policy", "POST /policy/revert", "POST /tenants"],
     ...[
       "PATCH /tenants/{name}",
