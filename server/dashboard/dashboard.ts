@@ -15,6 +15,7 @@ import { approvalPages } from "./pages/approvals.ts";
 import { auditPages } from "./pages/audit.ts";
 import { banPages } from "./pages/bans.ts";
 import { enrollPages } from "./pages/enroll.ts";
+import { feedPages } from "./pages/feeds.ts";
 import { heldPages } from "./pages/held.ts";
 import { hostPages } from "./pages/hosts.ts";
 import { listPages } from "./pages/lists.ts";
@@ -58,7 +59,7 @@ const defaults: DashboardOptions = {
 
 const everyPage = [
   ...[overviewPages, banPages, unbanPages, unbanMatchingPages, addressPages, hostPages, enrollPages, tenantPages],
-  ...[listPages, heldPages, approvalPages, policyPages, auditPages, tokenPages],
+  ...[listPages, feedPages, heldPages, approvalPages, policyPages, auditPages, tokenPages],
 ];
 
 /**

@@ -9,6 +9,7 @@ const places: readonly Readonly<{ path: string; name: string; act: Act }>[] = [
   { path: "/hosts", name: "Hosts", act: "look" },
   { path: "/tenants", name: "Tenants", act: "look" },
   { path: "/lists", name: "Allow & never", act: "look" },
+  { path: "/feeds", name: "Feeds", act: "feeds" },
   { path: "/held", name: "Held", act: "held" },
   { path: "/approvals", name: "Approvals", act: "look" },
   { path: "/policy", name: "Policy", act: "policy" },

@@ -31,6 +31,8 @@ export const least = {
   quarantine: leastRoles.changeHost,
   enroll: leastRoles.addEnrollmentToken,
   tenants: leastRoles.changeTenant,
+  feeds: leastRoles.feeds,
+  changeFeeds: leastRoles.changeFeed,
   held: leastRoles.held,
   decideHeld: leastRoles.decideHeld,
   reject: leastRoles.reject,
@@ -47,6 +49,8 @@ export type Act = keyof typeof least;
 const ofWholeFleet: ReadonlySet<Act> = new Set<Act>([
   ...([
     "never",
+    "feeds",
+    "changeFeeds",
     "liftBans",
     "quarantine",
     "tenants",

@@ -247,6 +247,7 @@ const places = [
   ],
   ...[
     "/lists",
+    "/feeds",
     "/held",
     "/approvals?state=all",
     "/policy",

@@ -115,7 +115,7 @@ function standing({ nowMs }: Visit, known: Explanation): Html {
     id: `ban-${ban.id}`,
     cells: [
       netLink(ban.net),
-      html`${levelBadge(ban.level)} ${ban.scope}`,
+      html`${levelBadge(ban.level, ban.reason)} ${ban.scope}`,
       ban.reason,
       portsOf(ban.ports),
       left(ban.untilMs, nowMs),
@@ -188,7 +188,7 @@ function ladderPosition({ bans, history }: Explanation, nowMs: number): Html {
     .filter((ban) => ban.level !== null)
     .toSorted((one, other) => other.startedMs - one.startedMs);
   if (latest === undefined) return html`no automatic ban yet`;
-  return html`${levelBadge(latest.level)} ${ago(latest.startedMs, nowMs)}`;
+  return html`${levelBadge(latest.level, latest.reason)} ${ago(latest.startedMs, nowMs)}`;
 }
 
 function facts({ nowMs }: Visit, net: string, known: Explanation): Html {

@@ -70,7 +70,7 @@ async function show(visit: Visit): Promise<Page> {
   const content = html`<div class="heading"><h1>Allow &amp; never</h1>
   ${may(principal, "allow") ? disclosure("Allow…", addForm(visit, "allow")) : nothing}
   ${may(principal, "never") ? disclosure("Never ban…", addForm(visit, "never")) : nothing}</div>
-<p class="intro">The strongest wins: never, then a tenant's allow, a tenant's ban, the fleet's allow, the fleet's ban.</p>
+<p class="intro">The strongest wins: never, then a tenant's allow, a tenant's ban, the fleet's allow, the fleet's ban, a feed.</p>
 ${live({ ...visit, path: "/lists" }, html`${lists}`)}${more}`;
   return { title: "Allow & never", content };
 }

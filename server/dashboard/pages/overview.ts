@@ -5,7 +5,7 @@ import type { BanView, FailureView, FleetStatus, HostView, Principal } from "../
 import type { StatsView } from "../../desk/desk-views.ts";
 import { answers, attackAnswer, enforcedAnswer, mistakesAnswer } from "../parts/answers.ts";
 import { attacksChart, lastHour, lastMonth } from "../parts/attacks-chart.ts";
-import { banCells, banColumns, netLink } from "../parts/ban-cells.ts";
+import { banCells, banColumns, levelName, netLink } from "../parts/ban-cells.ts";
 import { type Figure, figures } from "../parts/figure.ts";
 import { type Html, nothing } from "../parts/html.ts";
 import { live } from "../parts/live.ts";
@@ -116,9 +116,7 @@ function seconds(spanMs: number): string {
 function levels(byLevel: Readonly<Record<string, number>>): Html {
   const names = Object.keys(byLevel).toSorted();
   if (names.length === 0) return html`<p class="empty">Nobody is banned.</p>`;
-  return bars(
-    names.map((name) => ({ name: name === "manual" ? "by hand" : `level ${name}`, value: byLevel[name] ?? 0 })),
-  );
+  return bars(names.map((name) => ({ name: levelName(name), value: byLevel[name] ?? 0 })));
 }
 
 function hostTrouble(hosts: readonly HostView[], { hosts: { total } }: FleetStatus): Html {

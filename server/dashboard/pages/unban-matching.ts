@@ -1,7 +1,7 @@
 import { html } from "hono/html";
 import { z } from "zod";
 import type { LiftFilter, LiftView } from "../../desk/desk-views.ts";
-import { banCells, banColumns } from "../parts/ban-cells.ts";
+import { banCells, banColumns, levelName } from "../parts/ban-cells.ts";
 import { readFilter } from "../parts/ban-filter.ts";
 import { type Form, readForm } from "../parts/form.ts";
 import { type Html, nothing } from "../parts/html.ts";
@@ -103,9 +103,7 @@ function arrivals(parts: readonly LiftView[]): Html {
 
 function levelBars({ byLevel }: LiftView): Html {
   const names = Object.keys(byLevel).toSorted();
-  return bars(
-    names.map((name) => ({ name: name === "manual" ? "by hand" : `level ${name}`, value: byLevel[name] ?? 0 })),
-  );
+  return bars(names.map((name) => ({ name: levelName(name), value: byLevel[name] ?? 0 })));
 }
 
 function described(filter: LiftFilter): string {

@@ -16,8 +16,15 @@ export function netLink(net: string): Html {
   return html`<a class="net" href="${addressPath(net)}">${shortNet(net)}</a>`;
 }
 
+/** As bans are counted by level. */
+export function levelName(level: string): string {
+  if (level === "feed") return "feeds";
+  return level === "manual" ? "by hand" : `level ${level}`;
+}
+
 /** Levels have a number and a shade, so that nobody needs the shade. */
-export function levelBadge(level: number | null): Html {
+export function levelBadge(level: number | null, reason = ""): Html {
+  if (level === null && reason.startsWith("feed ")) return html`<span class="badge hand">feed</span>`;
   if (level === null) return html`<span class="badge hand">by hand</span>`;
   return html`<span class="badge level${Math.min(level, 3)}">level ${level}</span>`;
 }
@@ -51,7 +58,7 @@ export const banColumns: readonly Column[] = [
 export function banCells(ban: BanView, nowMs: number): Content[] {
   return [
     netLink(ban.net),
-    levelBadge(ban.level),
+    levelBadge(ban.level, ban.reason),
     ban.scope,
     ban.level === null ? html`${ban.note ?? ban.reason} <span class="second">${ban.by}</span>` : ban.reason,
     evidenceOf(ban),

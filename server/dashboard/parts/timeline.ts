@@ -41,7 +41,7 @@ function failures(row: Explanation["evidence"][number]): Event {
 
 function banned(ban: BanView): Event[] {
   const spoken = ban.note === null ? nothing : html` <q>${ban.note}</q>`;
-  const start = html`Banned ${levelBadge(ban.level)} in scope <strong>${ban.scope}</strong> by ${ban.by}: ${ban.reason}${spoken}`;
+  const start = html`Banned ${levelBadge(ban.level, ban.reason)} in scope <strong>${ban.scope}</strong> by ${ban.by}: ${ban.reason}${spoken}`;
   const events: Event[] = [{ atMs: ban.startedMs, kind: "ban", id: `ban-${ban.id}`, text: start }];
   if (ban.endedMs !== null) {
     const end = html`Ban of scope ${ban.scope} ended: <strong>${ban.endReason ?? "ended"}</strong>`;

@@ -105,6 +105,17 @@ const answers: Partial<Desk> = {
         untilMs: null,
       },
     ],
+    feeds: [
+      {
+        feed: hostile,
+        mode: hostile,
+        net: "192.0.2.0/24",
+        sinceMs: nowMs,
+        goodMs: null,
+        exceptedMs: nowMs,
+        exceptedBy: hostile,
+      },
+    ],
     history: [{ ...aBan, id: 5, endedMs: nowMs, endReason: hostile }],
     evidence: [{ tenant: hostile, host: hostile, jail: hostile, failures: 3, firstMs: nowMs - minute, lastMs: nowMs }],
     seen: { days: 30, failures: 12, hosts: 3, perDay: [{ dayMs: 0, failures: 12, hosts: 3 }] },
@@ -142,6 +153,38 @@ const answers: Partial<Desk> = {
       ...{ reason: hostile, askedBy: hostile, askedMs: nowMs, untilMs: nowMs + minute, state: "waiting" },
       ...{ decidedBy: hostile, decidedMs: nowMs, decidedNote: hostile, madeId: null, mayApprove: true },
     } as const),
+  feeds: async () => [
+    {
+      ...{
+        name: "drop",
+        source: hostile,
+        mode: "observe",
+        everyMs: 1,
+        ttlMs: 1,
+        entriesMax: 1,
+        note: hostile,
+        by: hostile,
+      },
+      ...{ createdMs: nowMs, triedMs: nowMs, goodMs: nowMs, changedMs: nowMs, dueMs: nowMs, why: null, problem: null },
+      ...{ inForce: false, entries: 3, banned: 0, exceptions: 0, removing: false, etag: "e" },
+      report: { listed: 3, badLines: 0, leftOut: { never: 1 }, examples: { never: [hostile] }, guard: "" },
+    },
+    {
+      ...{
+        name: "level1",
+        source: hostile,
+        mode: "enforce",
+        everyMs: 1,
+        ttlMs: 1,
+        entriesMax: 1,
+        note: hostile,
+        by: "a",
+      },
+      ...{ createdMs: nowMs, triedMs: nowMs, goodMs: null, changedMs: null, dueMs: nowMs, why: "grammar" },
+      ...{ problem: hostile, inForce: false, entries: 0, banned: 0, exceptions: 0, removing: false, etag: "e" },
+      report: null,
+    },
+  ],
   held: async () =>
     page({
       id: 3,

@@ -9,6 +9,7 @@ const places = [
   ...[
     "/lists",
     "/unban/matching?jail=sshd",
+    "/feeds",
     "/held",
     "/approvals",
     "/policy",

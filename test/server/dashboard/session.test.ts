@@ -61,6 +61,7 @@ test("without a login no page shows anything", async () => {
     "/hosts",
     "/tenants",
     "/lists",
+    "/feeds",
     "/held",
     "/approvals",
     "/unban/matching",
