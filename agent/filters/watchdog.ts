@@ -22,9 +22,9 @@ const strikesMax = 3;
 const lineLengthMax = 65_536;
 /**
  * A batch ends with so many outcomes, which the caller gets only then. All of a megabyte's were 10 MB that each
- * collection of garbage copied; these are 1.5, for a call more.
+ * collection of garbage copied; these are 3. A batch more costs 0.9 ms of CPU: none where a third of the lines are failures.
  */
-const outcomesMax = 2000;
+const outcomesMax = 4000;
 /** Of a line that is reported; it is an attacker's text. */
 const excerptLength = 256;
 
