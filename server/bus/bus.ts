@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { messageOf } from "../../shared/errors.ts";
 import { hostOfSubject, subjects, type UpVerb } from "../../shared/subjects.ts";
-import { partitionCount, partitionOfHost } from "../domain/partition.ts";
+import { partitionCount } from "../domain/partition.ts";
 import type { Logger } from "../logger.ts";
 import { type BusAddress, closeConnection, connectAs, flushWithin } from "./connect.ts";
 import { openFailureStream } from "./failure-stream.ts";
@@ -14,8 +14,8 @@ import { coordinatorInbox } from "./permissions.ts";
 export type RawBatch = Readonly<{
   host: string;
   payload: Uint8Array;
-  /** Only after the database committed: the bus then forgets it. Unacknowledged ones come again. */
-  ack(): void;
+  /** How the bus knows it again. */
+  reply: string;
 }>;
 
 /**
@@ -33,8 +33,13 @@ export type Bus = AsyncDisposable &
     pullFailures(countMax: number, waitMs: number): Promise<readonly RawBatch[]>;
     /** Reads the failures of the hosts of these partitions, and no others; at first of all. */
     readFailures(partitions: ReadonlySet<number>): void;
-    /** To the coordinator that takes in this host's failures. */
-    passOn(host: string, payload: Uint8Array): void;
+    /**
+     * Only after the database committed; unacknowledged ones come again. Resolves when the bus has forgotten them, and so
+     * has place for the hosts' next ones; when it does not say so, soon after all the same.
+     */
+    acknowledge(batches: readonly RawBatch[]): Promise<void>;
+    /** For the coordinator that takes in their hosts' failures. */
+    giveBack(batches: readonly RawBatch[]): void;
     /** Tells other coordinators that there is something of ours for them in the database. Heard from another, it ends `pullFailures`. */
     wakeOthers(): void;
     /** Ends the `pullFailures` that waits, or the next one. */
@@ -99,10 +104,9 @@ export async function openBus(
   return {
     pullFailures: failures.pull,
     readFailures: failures.read,
+    acknowledge: failures.acknowledge,
+    giveBack: failures.giveBack,
     wake: failures.wake,
-    passOn(host, payload) {
-      if (!connection.isClosed()) connection.publish(subjects.failures(partitionOfHost(host), host), payload);
-    },
     wakeOthers() {
       if (!connection.isClosed()) connection.publish(subjects.coordinators, ourName);
     },

@@ -21,8 +21,12 @@ import { failureConsumer, failureStream } from "./permissions.ts";
 import { pullForEver } from "./pull-requests.ts";
 import { StreamTroubles } from "./stream-troubles.ts";
 
-/** An agent has one batch in flight; repeats of it while we are away need little room, and a flood gets no more. */
-const messagesPerHostMax = 5;
+/**
+ * An agent has one batch in flight, and a repeat of one that waits is refused. With more than one of a host, nats-server
+ * looks for the next whenever it forgets the first, through everything that waits: a queue that had once grown long made
+ * it ten times slower, and longer still. Source: `removeSeqPerSubject` in the profile of 2.9.10.
+ */
+const messagesPerHostMax = 1;
 /** Agents resend what was never acknowledged, so nothing old is worth keeping. */
 const messageAgeMaxMs = dayMs;
 /** Longer than the longest ingest transaction; after it a batch comes again, and the cursor recognises it. */
@@ -33,6 +37,10 @@ const bytesMax = (1024 * 1024) / partitionCount;
 /** Held here until the ingest comes for them. */
 const heldMax = 2_000;
 const retryMs = 500;
+/** What belongs to another coordinator's hosts: until then it reads them, and we do not any more. */
+const giveBackMs = 200;
+/** A server that does not say that it has forgotten must not keep agents waiting. */
+const forgetMs = secondMs;
 const nanosPerMs = 1_000_000;
 
 export type FailureStream = AsyncDisposable &
@@ -40,6 +48,9 @@ export type FailureStream = AsyncDisposable &
     pull(countMax: number, waitMs: number): Promise<readonly RawBatch[]>;
     /** Reads the hosts of these partitions from now on, and no others. */
     read(partitions: ReadonlySet<number>): void;
+    /** Resolves when the server has forgotten them, or after `forgetMs`. */
+    acknowledge(batches: readonly RawBatch[]): Promise<void>;
+    giveBack(batches: readonly RawBatch[]): void;
     /** Ends the pull that waits, or the next one, at once. */
     wake(): void;
     /** Why failures are not read, once that lasts; the connection itself is not its matter. */
@@ -72,15 +83,24 @@ export function openFailureStream(
   };
 
   /** About one message, to the server. Source: nats-server, "JetStream wire API", acknowledgements. */
-  const answer = (reply: string, word: "+ACK" | "+TERM"): void => {
+  const answer = (reply: string, word: string): void => {
     if (!connection.isClosed()) connection.publish(reply, word);
+  };
+  const acknowledge = async (batches: readonly RawBatch[]): Promise<void> => {
+    // The server goes through those of one consumer in their order: confirming the last, it has forgotten all.
+    const last = new Map(batches.map(({ reply }) => [consumerOf(reply), reply]));
+    for (const { reply } of batches) if (last.get(consumerOf(reply)) !== reply) answer(reply, "+ACK");
+    if (connection.isClosed()) return;
+    const confirmed = [...last.values()].map((reply) => connection.request(reply, "+ACK", { timeout: forgetMs }));
+    // What it did not hear of comes again, and counts once.
+    await Promise.allSettled(confirmed);
   };
   const take = (message: Msg): void => {
     const { subject, data, reply = "" } = message;
     const host = hostOfSubject(subject);
     // The first only the permissions' makers could cause. Either would come again for ever; an agent sends it again itself.
     if (host === undefined || !admit(host)) answer(reply, "+TERM");
-    else held.push({ host, payload: data, ack: () => answer(reply, "+ACK") });
+    else held.push({ host, payload: data, reply });
     arrived.resolve();
   };
   const room = async (): Promise<void> => {
@@ -137,6 +157,10 @@ export function openFailureStream(
 
   return {
     read,
+    acknowledge,
+    giveBack(batches) {
+      for (const { reply } of batches) answer(reply, `-NAK {"delay": ${giveBackMs * nanosPerMs}}`);
+    },
     async pull(countMax, waitMs) {
       if (held.length === 0 && !isWoken) {
         arrived = Promise.withResolvers();
@@ -162,6 +186,11 @@ export function openFailureStream(
       await Promise.all([...stopped, ...[...readers.values()].map(({ ended }) => ended)]);
     },
   };
+}
+
+/** `$JS.ACK.STREAM.CONSUMER.…` */
+function consumerOf(reply: string): string {
+  return reply.split(".", 4)[3] ?? "";
 }
 
 /** Of one partition. `again`: from the start, with a new consumer. */

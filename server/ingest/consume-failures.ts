@@ -3,6 +3,7 @@ import { Fleet2banError, messageOf } from "../../shared/errors.ts";
 import { decodeFailureBatch, type FailureBatch } from "../../shared/failure-batch.ts";
 import { encodeMessage } from "../../shared/fleet-messages.ts";
 import { subjects } from "../../shared/subjects.ts";
+import type { RawBatch } from "../bus/bus.ts";
 import type { Events } from "../events.ts";
 import { dropHandedFailures } from "../store/handed-failures.ts";
 import { ReplacedError } from "../store/replaced-error.ts";
@@ -20,16 +21,16 @@ const retryMs = { first: 100, longest: 5000 } as const;
 /** What the ingest needs of the bus. */
 export type FailureSource = Readonly<{
   pullFailures(countMax: number, waitMs: number): Promise<readonly RawBatch[]>;
-  /** To the coordinator that takes in this host's batches. */
-  passOn(host: string, payload: Uint8Array): void;
+  /** Resolves when the bus has forgotten them. */
+  acknowledge(batches: readonly RawBatch[]): Promise<void>;
+  /** For the coordinator that takes in their hosts' batches. */
+  giveBack(batches: readonly RawBatch[]): void;
   /** Ends the pull that waits, or the next one. */
   wake(): void;
   /** Tells the other coordinators that there is something of ours for them in the database. */
   wakeOthers(): void;
   publish(subject: string, payload: Uint8Array): void;
 }>;
-type RawBatch = Readonly<{ host: string; payload: Uint8Array; ack(): void }>;
-
 export type IngestParts = Readonly<{
   source: FailureSource;
   writer: JudgeWriter;
@@ -137,7 +138,7 @@ async function commitUntilDone(
       if (first === undefined) return 0;
       if (rest.length === 0) {
         parts.events.refused("failed_batch", { host: first.host, problem: messageOf(error).slice(0, 300) });
-        first.ack();
+        await parts.source.acknowledge([first]);
         return 0;
       }
       const middle = Math.ceil(raws.length / 2);
@@ -162,11 +163,10 @@ async function commitAndAcknowledge(
   handed: number,
 ): Promise<number> {
   const result = await commitBatches(writer, reading(raws, events), handed);
-  for (const raw of raws) {
-    // Handed on before it is forgotten: twice counts once.
-    if (result.elsewhere.has(raw.host)) source.passOn(raw.host, raw.payload);
-    raw.ack();
-  }
+  const isElsewhere = ({ host }: RawBatch) => result.elsewhere.has(host);
+  source.giveBack(raws.filter(isElsewhere));
+  // An agent sends its next batch as soon as it hears of this one; until the bus has forgotten this one it takes no other.
+  await source.acknowledge(raws.filter((raw) => !isElsewhere(raw)));
   if (result.handedOver || (writer.isShared() && result.commit.orders.length > 0)) source.wakeOthers();
   fault?.("forgotten");
   for (const { host, epoch, sequence } of lastOf(result.acknowledge)) {

@@ -51,8 +51,8 @@ class Coordinator {
           }
         }
         this.batches += 1;
+        await bus.acknowledge([raw]);
         if (this.batches % this.#forgetEvery === 0) continue;
-        raw.ack();
         bus.publish(subjects.down(raw.host, "ack"), encodeMessage({ epoch, sequence }));
       }
     }

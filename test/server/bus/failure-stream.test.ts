@@ -30,7 +30,7 @@ test("after many small messages a large one comes as soon as any", async () => {
   await until(async () => {
     agent.connection.publish("f2b.v1.fail.0.first", "the stream stands");
     const batches = await bus.pullFailures(10, 200);
-    for (const batch of batches) batch.ack();
+    await bus.acknowledge(batches);
     return batches.length > 0;
   }, "the failure stream works");
 
@@ -41,7 +41,7 @@ test("after many small messages a large one comes as soon as any", async () => {
     await until(
       async () => {
         const batches = await bus.pullFailures(50, 200);
-        for (const batch of batches) batch.ack();
+        await bus.acknowledge(batches);
         return batches.some((batch) => batch.host === `h${round}` && batch.payload.length === bytes);
       },
       `message ${round} of ${rounds}`,
@@ -60,7 +60,7 @@ test("a bus that begins reads every partition at its first try", async () => {
     await until(async () => {
       agent.connection.publish(subjects.failures(partition, "h1"), "a batch");
       const batches = await bus.pullFailures(10, 200);
-      for (const batch of batches) batch.ack();
+      await bus.acknowledge(batches);
       return batches.length > 0;
     }, `a batch of partition ${partition}`);
   }
@@ -87,6 +87,37 @@ test("a server that gives the account no JetStream is said aloud, once, and fail
   await until(() => bus.streamProblem() === undefined, "the problem to be over");
 });
 
+test("a batch that waits is there once, however often it is sent, and its host's next one has a place as soon as it is acknowledged", async () => {
+  await using nats = await startTestNats();
+  await using bus = await openBus(nats.address, nats.keys, testLog);
+  await using agent = await connectAgent(nats, "h1");
+  const batches = async () => {
+    const pulled = await bus.pullFailures(10, 1_000);
+    return pulled.map(({ payload }) => Buffer.from(payload).toString());
+  };
+  const publish = (text: string) => agent.connection.publish(subjects.failures(0, "h1"), text);
+  await until(async () => {
+    publish("the stream stands");
+    const pulled = await bus.pullFailures(10, 200);
+    await bus.acknowledge(pulled);
+    return pulled.length > 0;
+  }, "the failure stream works");
+  for (let round = 0; round < 200; round += 1) {
+    publish(`batch ${round}`);
+    publish(`batch ${round} again`);
+    const pulled = await bus.pullFailures(10, 5_000);
+    assert.deepEqual(
+      pulled.map(({ payload }) => Buffer.from(payload).toString()),
+      [`batch ${round}`],
+    );
+    await bus.acknowledge(pulled);
+  }
+  bus.giveBack(await bus.pullFailures(10, 1));
+  publish("for another coordinator");
+  bus.giveBack(await bus.pullFailures(10, 5_000));
+  await until(async () => (await batches()).includes("for another coordinator"), "what was given back");
+});
+
 test("a stream that an earlier release kept on the disk is made anew in memory, and what agents send again arrives", async () => {
   await using nats = await startTestNats();
   await using coordinator = await connectAs(nats.address, {
@@ -101,7 +132,7 @@ test("a stream that an earlier release kept on the disk is made anew in memory, 
   await until(async () => {
     agent.connection.publish(subjects.failures(0, "h1"), "the same batch");
     const batches = await bus.pullFailures(10, 200);
-    for (const batch of batches) batch.ack();
+    await bus.acknowledge(batches);
     return batches.length > 0;
   }, "the batch arrives");
   const { config } = await manager.streams.info(failureStream);
@@ -113,7 +144,7 @@ test("failures that a killed server had in its memory arrive when they are sent 
   await using bus = await openBus(nats.address, nats.keys, testLog);
   const pull = async (): Promise<string[]> => {
     const batches = await bus.pullFailures(10, 200);
-    for (const batch of batches) batch.ack();
+    await bus.acknowledge(batches);
     return batches.map(({ payload }) => Buffer.from(payload).toString());
   };
   await until(async () => {

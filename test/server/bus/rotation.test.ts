@@ -86,7 +86,7 @@ test("operator, SYS, the coordinator's own two and the enrolment signer: removed
     const socket = await connectRaw({ ...agent, url: life.address.url });
     socket.write(`PUB ${subjects.failures(0, "h1")} 1\r\nx\r\n`);
     const batches = await bus.pullFailures(10, 300);
-    for (const batch of batches) batch.ack();
+    await bus.acknowledge(batches);
     socket.destroy();
     return batches.some(({ host }) => host === "h1");
   }, "failures to arrive");
