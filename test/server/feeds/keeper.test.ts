@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { addRule, takeBackRule, unbanById } from "../../../server/ingest/admin-acts.ts";
 import { prune } from "../../../server/jobs/prune.ts";
 import { deleteException, listExceptions } from "../../../server/store/feed-entries.ts";
-import { findFeed, markRemoved, updateFeed } from "../../../server/store/feeds.ts";
+import { claimFeed, findFeed, markRemoved, updateFeed } from "../../../server/store/feeds.ts";
 import { activeSet } from "../../../server/store/orders.ts";
 import { dayMs, hourMs, minuteMs } from "../../../shared/durations.ts";
 import { startMs, toldOf } from "../ingest/arena.ts";
@@ -173,6 +173,17 @@ test("of two coordinators one fetches a feed, and one that starts anew knows wha
   assert.deepEqual(await feeds.banned(), ["192.0.2.2/32", "203.0.113.0/24"]);
   const { judge } = await feeds.arena.writer.turn(null, async (turn) => turn).then(({ result }) => result);
   assert.equal(judge.size().standing, 2);
+});
+
+test("a download is claimed once, however many saw that it is due; a person may always ask for one", async () => {
+  await using feeds = await openFeedArena(list(...few));
+  const { store } = feeds.arena;
+  const due = { nowMs: startMs, retryMs: 15 * minuteMs, isDue: true };
+  const claims = await Promise.all([1, 2, 3].map(() => claimFeed(store, "drop", due)));
+  assert.equal(claims.filter((claim) => claim !== undefined).length, 1);
+  assert.equal((await claimFeed(store, "drop", { ...due, isDue: false }))?.name, "drop");
+  // Whoever claimed it may have died.
+  assert.equal((await claimFeed(store, "drop", { ...due, nowMs: startMs + due.retryMs }))?.name, "drop");
 });
 
 test("a coordinator that dies while it bans a list leaves the rest to the next one", async () => {
