@@ -23,6 +23,12 @@ const readyMs = 5 * 60_000;
 const readyPollMs = 25;
 const backoffMsMin = 200;
 const backoffMsMax = 10_000;
+/**
+ * Whoever kills a postmaster leaves its backends; they notice, but one in the middle of something not at once. Until the
+ * last has ended, and the postmaster itself is gone, PostgreSQL does not start, rightly: two of them would destroy the files.
+ */
+const leftOverMs = 60_000;
+const leftOverWords = /pre-existing shared memory block .* is still in use|lock file "postmaster.pid" already exists/;
 /** A unix socket's path, with PostgreSQL's `/.s.PGSQL.5432`, must fit into 107 bytes. Source: unix(7). */
 const socketFolderLengthMax = 107 - "/.s.PGSQL.5432".length;
 /** Lines of PostgreSQL's own words kept for the error when it does not start. */
@@ -133,7 +139,20 @@ function launch(binaries: PostgresBinaries, args: readonly string[], user: Postg
 function supervise(start: () => Running, url: string, log: Logger) {
   const stopping = new AbortController();
   let running = start();
-  const ready = waitUntilReady(running, url);
+  const startFirst = async (): Promise<void> => {
+    const deadlineMs = performance.now() + leftOverMs;
+    for (;;) {
+      try {
+        return await waitUntilReady(running, url);
+      } catch (error) {
+        const isTaken = running.lastLines.some((line) => leftOverWords.test(line));
+        if (!isTaken || performance.now() > deadlineMs) throw error;
+        await sleep(backoffMsMin, undefined, { signal: stopping.signal });
+        running = start();
+      }
+    }
+  };
+  const ready = startFirst();
   const watch = async (): Promise<void> => {
     await ready;
     let backoffMs = backoffMsMin;

@@ -119,6 +119,30 @@ test("stops the database a killed coordinator left behind, cleanly, and takes ov
   assert.deepEqual(await ask(postgres.url, "select 1 as one"), [{ one: 1 }]);
 });
 
+test("waits for the last process of a killed database, and starts when that has ended", async () => {
+  const dataDir = newDataDir();
+  const coordinator = startOther(dataDir);
+  assert.ok(coordinator.stdout !== null);
+  const [printed] = await once(coordinator.stdout.setEncoding("utf8"), "data");
+  const postmaster = Number(printed);
+  const [left] = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").split(" ").map(Number);
+  assert.ok(left !== undefined && left > 1);
+  process.kill(left, "SIGSTOP");
+  coordinator.kill("SIGKILL");
+  process.kill(postmaster, "SIGKILL");
+  await once(coordinator, "exit");
+  let said = "";
+  const listening = pino({ level: "warn" }, { write: (line: string) => void (said += line) });
+  const starting = startPostgres({ dataDir, log: listening });
+  try {
+    await until(() => (said.match(/still in use|already exists/g)?.length ?? 0) > 1 || undefined);
+  } finally {
+    process.kill(left, "SIGKILL");
+  }
+  await using postgres = await starting;
+  assert.deepEqual(await ask(postgres.url, "select 1 as one"), [{ one: 1 }]);
+});
+
 test("refuses a data directory that a living coordinator uses, and leaves its database alone", async () => {
   const dataDir = newDataDir();
   await using first = await startPostgres({ dataDir, log });
