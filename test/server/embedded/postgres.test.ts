@@ -131,11 +131,11 @@ test("waits for the last process of a killed database, and starts when that has 
   coordinator.kill("SIGKILL");
   process.kill(postmaster, "SIGKILL");
   await once(coordinator, "exit");
-  let said = "";
-  const listening = pino({ level: "warn" }, { write: (line: string) => void (said += line) });
+  const said: string[] = [];
+  const listening = pino({ level: "warn" }, { write: (line: string) => void said.push(line) });
   const starting = startPostgres({ dataDir, log: listening });
   try {
-    await until(() => (said.match(/still in use|already exists/g)?.length ?? 0) > 1 || undefined);
+    await until(() => said.filter((line) => /still in use|already exists/.test(line)).length > 1 || undefined);
   } finally {
     process.kill(left, "SIGKILL");
   }
