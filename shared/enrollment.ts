@@ -1,26 +1,28 @@
 import { Fleet2banError, messageOf } from "./errors.ts";
-import * as z from "./shape.ts";
+import * as shape from "./shape.ts";
 import { tokenPattern } from "./subjects.ts";
 
-const urls = z.exactOptional(z.array(z.string().check(z.minLength(1), z.maxLength(512))).check(z.maxLength(16)));
+const urls = shape.exactOptional(
+  shape.array(shape.string().check(shape.minLength(1), shape.maxLength(512))).check(shape.maxLength(16)),
+);
 
 /** What an operator copies to a new host: everything the agent needs to find and trust the coordinator, once. */
-export const EnrollmentToken = z.object({
-  v: z.literal(1),
+export const EnrollmentToken = shape.object({
+  v: shape.literal(1),
   /** Names the token on the bus and in the database; not a secret by itself. */
-  id: z.string().check(z.regex(/^[a-z0-9]{16,48}$/)),
-  url: z.string().check(z.minLength(1), z.maxLength(512)),
+  id: shape.string().check(shape.regex(/^[a-z0-9]{16,48}$/)),
+  url: shape.string().check(shape.minLength(1), shape.maxLength(512)),
   /** All of them when there are several, `url` included; `wss:` ones are for when nothing else gets through. */
   urls,
   /** Certificate authority of the bus in PEM; null = the system's authorities, or no TLS. */
-  ca: z.nullable(z.string().check(z.maxLength(8192))),
+  ca: shape.nullable(shape.string().check(shape.maxLength(8192))),
   /** Ed25519 public key of order frames: SPKI DER in base64url. */
-  orderKey: z.string().check(z.minLength(1), z.maxLength(128)),
+  orderKey: shape.string().check(shape.minLength(1), shape.maxLength(128)),
   /** Short-lived credentials that may enrol and nothing else. */
-  jwt: z.string().check(z.minLength(1), z.maxLength(4096)),
-  seed: z.string().check(z.minLength(1), z.maxLength(128)),
+  jwt: shape.string().check(shape.minLength(1), shape.maxLength(4096)),
+  seed: shape.string().check(shape.minLength(1), shape.maxLength(128)),
 });
-export type EnrollmentToken = Readonly<z.infer<typeof EnrollmentToken>>;
+export type EnrollmentToken = Readonly<shape.infer<typeof EnrollmentToken>>;
 
 const tokenPrefix = "f2b-enroll-";
 /** A token with a chain of certificates is below this; anything longer is not one of ours. */
@@ -45,16 +47,16 @@ export function decodeEnrollmentToken(text: string): EnrollmentToken {
 }
 
 /** `enroll.<token>`: the agent's own public key, and a proof that it holds the other half. */
-export const EnrollmentRequest = z.object({
-  v: z.literal(1),
-  publicKey: z.string().check(z.regex(/^U[A-Z2-7]{55}$/)),
+export const EnrollmentRequest = shape.object({
+  v: shape.literal(1),
+  publicKey: shape.string().check(shape.regex(/^U[A-Z2-7]{55}$/)),
   /** The name the host would like; it gets this one or one like it. */
-  hostHint: z.string().check(z.maxLength(253)),
-  atMs: z.int().check(z.nonnegative()),
+  hostHint: shape.string().check(shape.maxLength(253)),
+  atMs: shape.int().check(shape.nonnegative()),
   /** base64url Ed25519 signature of `enrollmentProof`. */
-  proof: z.string().check(z.maxLength(128)),
+  proof: shape.string().check(shape.maxLength(128)),
 });
-export type EnrollmentRequest = Readonly<z.infer<typeof EnrollmentRequest>>;
+export type EnrollmentRequest = Readonly<shape.infer<typeof EnrollmentRequest>>;
 
 /** What the agent signs: bound to the token, so that a proof cannot be used with another one. */
 export function enrollmentProof(tokenId: string, publicKey: string, atMs: number): Uint8Array {
@@ -62,33 +64,37 @@ export function enrollmentProof(tokenId: string, publicKey: string, atMs: number
 }
 
 /** The answer, on the token's fixed inbox; several hosts may enrol with one token, so it says whom it is for. */
-export const EnrollmentReply = z.discriminatedUnion("kind", [
-  z.object({
-    kind: z.literal("enrolled"),
-    publicKey: z.string(),
-    host: z.string().check(z.regex(tokenPattern)),
-    tenant: z.string().check(z.regex(tokenPattern)),
-    jwt: z.string().check(z.minLength(1), z.maxLength(8192)),
+export const EnrollmentReply = shape.discriminatedUnion("kind", [
+  shape.object({
+    kind: shape.literal("enrolled"),
+    publicKey: shape.string(),
+    host: shape.string().check(shape.regex(tokenPattern)),
+    tenant: shape.string().check(shape.regex(tokenPattern)),
+    jwt: shape.string().check(shape.minLength(1), shape.maxLength(8192)),
   }),
-  z.object({ kind: z.literal("refused"), publicKey: z.string(), why: z.string().check(z.maxLength(300)) }),
+  shape.object({
+    kind: shape.literal("refused"),
+    publicKey: shape.string(),
+    why: shape.string().check(shape.maxLength(300)),
+  }),
 ]);
-export type EnrollmentReply = Readonly<z.infer<typeof EnrollmentReply>>;
+export type EnrollmentReply = Readonly<shape.infer<typeof EnrollmentReply>>;
 
 /** What the agent keeps, in a file only root reads. */
-export const AgentCredentials = z.object({
-  v: z.literal(1),
-  url: z.string(),
+export const AgentCredentials = shape.object({
+  v: shape.literal(1),
+  url: shape.string(),
   urls,
-  ca: z.nullable(z.string()),
-  orderKey: z.string(),
+  ca: shape.nullable(shape.string()),
+  orderKey: shape.string(),
   /** Believed too, and alone as soon as it is used. */
-  orderKeyNext: z.exactOptional(z.string()),
-  host: z.string().check(z.regex(tokenPattern)),
-  tenant: z.string().check(z.regex(tokenPattern)),
-  seed: z.string(),
-  jwt: z.string(),
+  orderKeyNext: shape.exactOptional(shape.string()),
+  host: shape.string().check(shape.regex(tokenPattern)),
+  tenant: shape.string().check(shape.regex(tokenPattern)),
+  seed: shape.string(),
+  jwt: shape.string(),
 });
-export type AgentCredentials = Readonly<z.infer<typeof AgentCredentials>>;
+export type AgentCredentials = Readonly<shape.infer<typeof AgentCredentials>>;
 
 /** @throws Fleet2banError `invalid` naming the file */
 export function parseAgentCredentials(text: string, file: string): AgentCredentials {

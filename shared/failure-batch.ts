@@ -1,5 +1,5 @@
 import { Fleet2banError } from "./errors.ts";
-import * as z from "./shape.ts";
+import * as shape from "./shape.ts";
 
 /** Rows of one batch. More would pass the agent's 64 KiB payload limit with IPv6 addresses and sample lines absent. */
 export const batchRowsMax = 500;
@@ -16,39 +16,47 @@ const addressLengthMax = 45;
 /** Lines one row may stand for: an agent adds up one second. */
 const rowCountMax = 100_000;
 
-const index = z.int().check(z.nonnegative());
-const address = z.string().check(z.maxLength(addressLengthMax));
-const count = z.int().check(z.minimum(1), z.maximum(rowCountMax));
-const sample = z.string().check(z.maxLength(sampleLengthMax));
+const index = shape.int().check(shape.nonnegative());
+const address = shape.string().check(shape.maxLength(addressLengthMax));
+const count = shape.int().check(shape.minimum(1), shape.maximum(rowCountMax));
+const sample = shape.string().check(shape.maxLength(sampleLengthMax));
 
-const row = z.union([z.tuple([z.int(), address, index, count]), z.tuple([z.int(), address, index, count, sample])]);
+const row = shape.union([
+  shape.tuple([shape.int(), address, index, count]),
+  shape.tuple([shape.int(), address, index, count, sample]),
+]);
 /** seconds after `t`, banned id (address or network), jail, bantime in seconds or -1 for ever */
-const localBanRow = z.tuple([z.int(), z.string().check(z.maxLength(49)), index, z.int().check(z.minimum(-1))]);
+const localBanRow = shape.tuple([
+  shape.int(),
+  shape.string().check(shape.maxLength(49)),
+  index,
+  shape.int().check(shape.minimum(-1)),
+]);
 
 const header = {
-  v: z.literal(1),
+  v: shape.literal(1),
   /** Names one life of the agent's state directory; a new one starts its sequence anew. */
-  e: z.string().check(z.minLength(1), z.maxLength(32)),
+  e: shape.string().check(shape.minLength(1), shape.maxLength(32)),
   /** Sequence within the epoch, from 1, without gaps. A batch is sent again, unchanged, until it is acknowledged. */
-  s: z.int().check(z.positive()),
+  s: shape.int().check(shape.positive()),
   /** Seconds since the epoch, UTC; row times are relative to it, so they stay short. */
-  t: z.int().check(z.nonnegative()),
-  j: z.array(z.string().check(z.regex(jailNamePattern))).check(z.maxLength(256)),
+  t: shape.int().check(shape.nonnegative()),
+  j: shape.array(shape.string().check(shape.regex(jailNamePattern))).check(shape.maxLength(256)),
 };
 
 /** What the agent sends: compact rows, because one batch per agent and second is most of the bus's traffic. */
-export const FailureBatchWire = z.object({
+export const FailureBatchWire = shape.object({
   ...header,
-  f: z.array(row).check(z.maxLength(batchRowsMax)),
-  b: z.optional(z.array(localBanRow).check(z.maxLength(batchRowsMax))),
+  f: shape.array(row).check(shape.maxLength(batchRowsMax)),
+  b: shape.optional(shape.array(localBanRow).check(shape.maxLength(batchRowsMax))),
 });
-export type FailureBatchWire = z.infer<typeof FailureBatchWire>;
+export type FailureBatchWire = shape.infer<typeof FailureBatchWire>;
 
 /** The same with its rows unread, so that one bad row loses only itself. */
-const LooseBatch = z.object({
+const LooseBatch = shape.object({
   ...header,
-  f: z.array(z.unknown()).check(z.maxLength(batchRowsMax)),
-  b: z.optional(z.array(z.unknown()).check(z.maxLength(batchRowsMax))),
+  f: shape.array(shape.unknown()).check(shape.maxLength(batchRowsMax)),
+  b: shape.optional(shape.array(shape.unknown()).check(shape.maxLength(batchRowsMax))),
 });
 
 /** One kind of failure in one second: `count` hostile lines of `address` in `jail` at `atMs`, as the log dates them. */

@@ -2,7 +2,7 @@ import { Fleet2banError } from "./errors.ts";
 import { BlockedCounts } from "./firewall-lists.ts";
 import { NextOrderKey } from "./next-order-key.ts";
 import { ScopeWire } from "./order.ts";
-import * as z from "./shape.ts";
+import * as shape from "./shape.ts";
 import { tokenPattern } from "./subjects.ts";
 
 /** An agent obeys three scopes: the fleet's, its tenant's, its own. */
@@ -13,13 +13,13 @@ export const reportedRefusalsMax = 20;
 export const reportedProblemsMax = 20;
 const sentenceLengthMax = 300;
 
-const positive = z.int().check(z.positive());
-const sentence = z.string().check(z.maxLength(sentenceLengthMax));
+const positive = shape.int().check(shape.positive());
+const sentence = shape.string().check(shape.maxLength(sentenceLengthMax));
 
 /** Where an agent stands in one scope. Epoch 0 = it has nothing yet. */
-const count = z.int().check(z.nonnegative());
-const ScopePosition = z.object({ scope: ScopeWire, epoch: count, revision: count });
-export type ScopePosition = Readonly<z.infer<typeof ScopePosition>>;
+const count = shape.int().check(shape.nonnegative());
+const ScopePosition = shape.object({ scope: ScopeWire, epoch: count, revision: count });
+export type ScopePosition = Readonly<shape.infer<typeof ScopePosition>>;
 
 /**
  * Parts of a snapshot that one question brings, as far as they fit: a hundred thousand bans are 25 parts, and a round
@@ -27,86 +27,86 @@ export type ScopePosition = Readonly<z.infer<typeof ScopePosition>>;
  */
 export const snapshotPartsMax = 8;
 
-const setHash = z.string().check(z.regex(/^[0-9a-f]{16}$/));
+const setHash = shape.string().check(shape.regex(/^[0-9a-f]{16}$/));
 
 /** `up.<host>.sync`: brings what comes after each position; `chunk` instead asks for one part of a snapshot. */
-export const SyncRequest = z.object({
-  v: z.literal(1),
+export const SyncRequest = shape.object({
+  v: shape.literal(1),
   /** Of a snapshot send all up to the next part whose index this divides; absent: only the one that is asked for. */
-  parts: z.exactOptional(z.int().check(z.minimum(1), z.maximum(snapshotPartsMax))),
-  positions: z
+  parts: shape.exactOptional(shape.int().check(shape.minimum(1), shape.maximum(snapshotPartsMax))),
+  positions: shape
     .array(
-      z.extend(ScopePosition, {
+      shape.extend(ScopePosition, {
         /** What the set amounts to there; with it the agent also understands `CurrentPositions`. Absent before 0.2. */
-        hash: z.exactOptional(setHash),
+        hash: shape.exactOptional(setHash),
         /** The agent's set is wrong whatever its revision says: it needs a snapshot. */
-        damaged: z.optional(z.boolean()),
-        chunk: z.optional(z.object({ epoch: positive, revision: count, index: positive })),
+        damaged: shape.optional(shape.boolean()),
+        chunk: shape.optional(shape.object({ epoch: positive, revision: count, index: positive })),
       }),
     )
-    .check(z.minLength(1), z.maxLength(scopesMax)),
+    .check(shape.minLength(1), shape.maxLength(scopesMax)),
   /** As in `StatusReport`; goes with `hash`. */
-  observing: z.exactOptional(z.boolean()),
+  observing: shape.exactOptional(shape.boolean()),
 });
-export type SyncRequest = Readonly<z.infer<typeof SyncRequest>>;
+export type SyncRequest = Readonly<shape.infer<typeof SyncRequest>>;
 
 /**
  * `down.<host>.current`: of these positions of a question nothing is missing. Not signed, because it changes nothing: an
  * agent only believes to be where it is, which whoever runs the bus could have it believe with any old heartbeat.
  */
-export const CurrentPositions = z.object({
-  v: z.literal(1),
-  positions: z.array(ScopePosition).check(z.maxLength(scopesMax)),
+export const CurrentPositions = shape.object({
+  v: shape.literal(1),
+  positions: shape.array(ScopePosition).check(shape.maxLength(scopesMax)),
 });
-export type CurrentPositions = Readonly<z.infer<typeof CurrentPositions>>;
+export type CurrentPositions = Readonly<shape.infer<typeof CurrentPositions>>;
 
 /** `up.<host>.status`: what the agent has carried out. The only proof of arrival there is. */
-export const StatusReport = z.object({
-  v: z.literal(1),
+export const StatusReport = shape.object({
+  v: shape.literal(1),
   atMs: count,
-  scopes: z.array(z.extend(ScopePosition, { hash: setHash })).check(z.maxLength(scopesMax)),
-  refused: z
+  scopes: shape.array(shape.extend(ScopePosition, { hash: setHash })).check(shape.maxLength(scopesMax)),
+  refused: shape
     .array(
-      z.object({
+      shape.object({
         scope: ScopeWire,
         id: count,
-        net: z.string().check(z.maxLength(49)),
+        net: shape.string().check(shape.maxLength(49)),
         why: sentence,
       }),
     )
-    .check(z.maxLength(reportedRefusalsMax)),
-  version: z.string().check(z.maxLength(32)),
-  firewall: z.string().check(z.maxLength(32)),
+    .check(shape.maxLength(reportedRefusalsMax)),
+  version: shape.string().check(shape.maxLength(32)),
+  firewall: shape.string().check(shape.maxLength(32)),
   /** False when packets are not really stopped. */
-  enforcing: z.boolean(),
-  problems: z.array(sentence).check(z.maxLength(reportedProblemsMax)),
+  enforcing: shape.boolean(),
+  problems: shape.array(sentence).check(shape.maxLength(reportedProblemsMax)),
   /** The order key it will follow when it is used; absent while none was announced. */
-  nextOrderKey: z.exactOptional(z.string().check(z.maxLength(128))),
+  nextOrderKey: shape.exactOptional(shape.string().check(shape.maxLength(128))),
   /** Whether the coordinator's bans are kept and not carried out, as it wants of some hosts; absent before 0.2. */
-  observing: z.exactOptional(z.boolean()),
+  observing: shape.exactOptional(shape.boolean()),
   /** Whether the firewall really stops the canary; absent while it has not been looked at. */
-  canary: z.exactOptional(z.boolean()),
+  canary: shape.exactOptional(shape.boolean()),
   /** Absent where the firewall does not count. */
-  blocked: z.exactOptional(BlockedCounts),
+  blocked: shape.exactOptional(BlockedCounts),
   /** Rows of failures dropped since the agent started, because its disk kept no more of them while it was cut off; absent = none. */
-  lost: z.exactOptional(count),
+  lost: shape.exactOptional(count),
 });
-export type StatusReport = Readonly<z.infer<typeof StatusReport>>;
+export type StatusReport = Readonly<shape.infer<typeof StatusReport>>;
 
 /** `down.<host>.ack`: the coordinator has committed every batch of this epoch up to this sequence. */
-export const BatchAck = z.object({
-  epoch: z.string().check(z.minLength(1), z.maxLength(32)),
+export const BatchAck = shape.object({
+  epoch: shape.string().check(shape.minLength(1), shape.maxLength(32)),
   sequence: positive,
 });
-export type BatchAck = Readonly<z.infer<typeof BatchAck>>;
+export type BatchAck = Readonly<shape.infer<typeof BatchAck>>;
 
 /** `up.<host>.renew` is empty; `down.<host>.jwt` answers with new credentials for the same key. */
-export const JwtRenewal = z.object({
-  jwt: z.string().check(z.minLength(1), z.maxLength(8192)),
-  tenant: z.string().check(z.regex(tokenPattern)),
-  nextOrderKey: z.exactOptional(NextOrderKey),
+export const JwtRenewal = shape.object({
+  jwt: shape.string().check(shape.minLength(1), shape.maxLength(8192)),
+  tenant: shape.string().check(shape.regex(tokenPattern)),
+  nextOrderKey: shape.exactOptional(NextOrderKey),
 });
-export type JwtRenewal = Readonly<z.infer<typeof JwtRenewal>>;
+export type JwtRenewal = Readonly<shape.infer<typeof JwtRenewal>>;
 
 /**
  * Reads a message of the bus.
@@ -114,7 +114,7 @@ export type JwtRenewal = Readonly<z.infer<typeof JwtRenewal>>;
  * @param place  named in the error, for example `status of web-1`
  * @throws Fleet2banError `invalid` when it is not JSON of this shape
  */
-export function decodeMessage<Message>(shape: z.Shape<Message>, payload: Uint8Array, place: string): Message {
+export function decodeMessage<Message>(shape: shape.Shape<Message>, payload: Uint8Array, place: string): Message {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));

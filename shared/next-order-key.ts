@@ -1,17 +1,17 @@
 import { type KeyObject, sign, verify } from "node:crypto";
-import * as z from "./shape.ts";
+import * as shape from "./shape.ts";
 
 /**
  * The order key that is to follow the one in use, announced ahead: how it is changed without going to every host. Signed
  * with the one in use, so whoever runs the bus cannot make himself believed.
  */
-export const NextOrderKey = z.object({
+export const NextOrderKey = shape.object({
   /** SPKI DER in base64url. */
-  key: z.string().check(z.minLength(1), z.maxLength(128)),
+  key: shape.string().check(shape.minLength(1), shape.maxLength(128)),
   /** Ed25519 in base64url. */
-  signature: z.string().check(z.maxLength(128)),
+  signature: shape.string().check(shape.maxLength(128)),
 });
-export type NextOrderKey = Readonly<z.infer<typeof NextOrderKey>>;
+export type NextOrderKey = Readonly<shape.infer<typeof NextOrderKey>>;
 
 /** Names what is signed, so that this signature is worth nothing for a frame of orders. */
 const textOf = (key: string): Buffer => Buffer.from(`fleet2ban next order key 1\0${key}`);

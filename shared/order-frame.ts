@@ -3,7 +3,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { isNet } from "./address.ts";
 import { Fleet2banError } from "./errors.ts";
 import { type BanOrder, levelMax, type Order, OrderWire, type Scope, ScopeWire } from "./order.ts";
-import * as z from "./shape.ts";
+import * as shape from "./shape.ts";
 
 /** Orders of one frame; a longer stretch of the log is sent as several, a longer snapshot as chunks. */
 export const frameOrdersMax = 4000;
@@ -56,43 +56,43 @@ export type OrderFrame = Readonly<{
 export type UnusableOrder = Readonly<{ kind: "unusable"; id: number; net: string; why: string }>;
 export type ReceivedFrame = Omit<OrderFrame, "orders"> & Readonly<{ orders: readonly (Order | UnusableOrder)[] }>;
 
-const nullableSeconds = z.nullable(z.int());
-const ports = z.nullable(z.array(z.int()));
+const nullableSeconds = shape.nullable(shape.int());
+const ports = shape.nullable(shape.array(shape.int()));
 
 /** Ids and times are differences from the row before (times in ms), which packs to a third of the plain form. */
-const row = z.union([
-  z.tuple([z.literal("b"), z.int(), z.string(), nullableSeconds, ports, z.nullable(z.int())]),
-  z.tuple([z.literal("u"), z.int(), z.string(), z.string()]),
-  z.tuple([z.literal("a"), z.int(), z.string(), nullableSeconds]),
-  z.tuple([z.literal("n"), z.int(), z.string(), nullableSeconds]),
-  z.tuple([z.literal("d"), z.int(), z.string()]),
+const row = shape.union([
+  shape.tuple([shape.literal("b"), shape.int(), shape.string(), nullableSeconds, ports, shape.nullable(shape.int())]),
+  shape.tuple([shape.literal("u"), shape.int(), shape.string(), shape.string()]),
+  shape.tuple([shape.literal("a"), shape.int(), shape.string(), nullableSeconds]),
+  shape.tuple([shape.literal("n"), shape.int(), shape.string(), nullableSeconds]),
+  shape.tuple([shape.literal("d"), shape.int(), shape.string()]),
 ]);
-type Row = z.infer<typeof row>;
+type Row = shape.infer<typeof row>;
 /** Whatever it says, its id is needed for those after it. */
-const anyRow = z.tuple([z.string(), z.int()], z.unknown());
-type AnyRow = z.infer<typeof anyRow>;
+const anyRow = shape.tuple([shape.string(), shape.int()], shape.unknown());
+type AnyRow = shape.infer<typeof anyRow>;
 
-const count = z.int().check(z.nonnegative());
-const positive = z.int().check(z.positive());
+const count = shape.int().check(shape.nonnegative());
+const positive = shape.int().check(shape.positive());
 
-const BodyWire = z.object({
-  v: z.literal(1),
-  k: z.enum(["delta", "snapshot"]),
+const BodyWire = shape.object({
+  v: shape.literal(1),
+  k: shape.enum(["delta", "snapshot"]),
   s: ScopeWire,
   e: positive,
   f: count,
   t: count,
-  h: z.nullable(z.string().check(z.regex(/^[0-9a-f]{16}$/))),
+  h: shape.nullable(shape.string().check(shape.regex(/^[0-9a-f]{16}$/))),
   at: count,
-  sp: count.check(z.maximum(60_000)),
-  c: z.nullable(z.tuple([count, positive])),
-  ob: z.exactOptional(z.boolean()),
-  o: z.array(anyRow).check(z.maxLength(frameOrdersMax)),
+  sp: count.check(shape.maximum(60_000)),
+  c: shape.nullable(shape.tuple([count, positive])),
+  ob: shape.exactOptional(shape.boolean()),
+  o: shape.array(anyRow).check(shape.maxLength(frameOrdersMax)),
 });
 
 /** One byte of encoding, 64 of Ed25519 signature over encoding and body, the body. */
 export function encodeOrderFrame(frame: OrderFrame, signingKey: KeyObject): Buffer {
-  const wire: z.infer<typeof BodyWire> = {
+  const wire: shape.infer<typeof BodyWire> = {
     v: 1,
     k: frame.kind,
     s: frame.scope,

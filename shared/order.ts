@@ -1,6 +1,6 @@
 import { isNet } from "./address.ts";
 import { dayMs } from "./durations.ts";
-import * as z from "./shape.ts";
+import * as shape from "./shape.ts";
 import { tokenPattern } from "./subjects.ts";
 
 /**
@@ -46,33 +46,35 @@ export const levelMax = 15;
 /** Id of the ban that every host holds to prove that orders arrive and are enforced; no other ban gets that far. */
 export const canaryBanId = Number.MAX_SAFE_INTEGER;
 
-const net = z.string().check(z.maxLength(49), z.refine(isNet, "not an address or network"));
-const id = z.int().check(z.nonnegative());
-const untilMs = z.nullable(z.int().check(z.positive()));
-const ports = z.array(z.int().check(z.minimum(1), z.maximum(65_535))).check(z.minLength(1), z.maxLength(banPortsMax));
+const net = shape.string().check(shape.maxLength(49), shape.refine(isNet, "not an address or network"));
+const id = shape.int().check(shape.nonnegative());
+const untilMs = shape.nullable(shape.int().check(shape.positive()));
+const ports = shape
+  .array(shape.int().check(shape.minimum(1), shape.maximum(65_535)))
+  .check(shape.minLength(1), shape.maxLength(banPortsMax));
 
-export const OrderWire = z.discriminatedUnion("kind", [
-  z.object({
-    kind: z.literal("ban"),
-    id: z.int().check(z.positive()),
+export const OrderWire = shape.discriminatedUnion("kind", [
+  shape.object({
+    kind: shape.literal("ban"),
+    id: shape.int().check(shape.positive()),
     net,
     untilMs,
-    ports: z.nullable(ports),
-    level: z.nullable(z.int().check(z.minimum(0), z.maximum(levelMax))),
+    ports: shape.nullable(ports),
+    level: shape.nullable(shape.int().check(shape.minimum(0), shape.maximum(levelMax))),
   }),
-  z.object({ kind: z.literal("unban"), id, net, reason: z.enum(unbanReasons) }),
-  z.object({
-    kind: z.literal("allow"),
-    id: z.int().check(z.positive()),
+  shape.object({ kind: shape.literal("unban"), id, net, reason: shape.enum(unbanReasons) }),
+  shape.object({
+    kind: shape.literal("allow"),
+    id: shape.int().check(shape.positive()),
     net,
     untilMs,
-    never: z.exactOptional(z.literal(true)),
+    never: shape.exactOptional(shape.literal(true)),
   }),
-  z.object({ kind: z.literal("disallow"), id: z.int().check(z.positive()), net }),
+  shape.object({ kind: shape.literal("disallow"), id: shape.int().check(shape.positive()), net }),
 ]);
 
 /** A scope on the wire, read. */
-export const ScopeWire = z.converted(z.string().check(z.maxLength(64)), parseScope, "a scope");
+export const ScopeWire = shape.converted(shape.string().check(shape.maxLength(64)), parseScope, "a scope");
 
 /** Reads `fleet`, `tenant:a` or `host:h1` (also `host:a/h1`, as the API writes it); undefined for anything else. */
 export function parseScope(text: string): Scope | undefined {

@@ -1,14 +1,24 @@
 import { addressBits } from "../../shared/address.ts";
 import { Fleet2banError } from "../../shared/errors.ts";
-import * as z from "../../shared/shape.ts";
+import * as shape from "../../shared/shape.ts";
 import type { ListedElement } from "./firewall.ts";
 import { parseSetName, tableName } from "./nftables-script.ts";
 import { firstLine, type RunCommand } from "./run-command.ts";
 
-const Value = z.union([z.string(), z.object({ concat: z.tuple([z.string(), z.string(), z.number()]) })]);
-const Member = z.union([z.object({ elem: z.object({ val: Value, expires: z.optional(z.number()) }) }), Value]);
-const Listing = z.object({
-  nftables: z.array(z.object({ set: z.optional(z.object({ name: z.string(), elem: z.optional(z.array(Member)) })) })),
+const Value = shape.union([
+  shape.string(),
+  shape.object({ concat: shape.tuple([shape.string(), shape.string(), shape.number()]) }),
+]);
+const Member = shape.union([
+  shape.object({ elem: shape.object({ val: Value, expires: shape.optional(shape.number()) }) }),
+  Value,
+]);
+const Listing = shape.object({
+  nftables: shape.array(
+    shape.object({
+      set: shape.optional(shape.object({ name: shape.string(), elem: shape.optional(shape.array(Member)) })),
+    }),
+  ),
 });
 
 /** Every ban the kernel holds. Costs a CPU second per 100 000: for audits and tests only. */

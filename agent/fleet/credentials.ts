@@ -15,7 +15,7 @@ import { dirname } from "node:path";
 import { secondMs } from "../../shared/durations.ts";
 import { type AgentCredentials, parseAgentCredentials } from "../../shared/enrollment.ts";
 import { Fleet2banError, messageOf } from "../../shared/errors.ts";
-import * as z from "../../shared/shape.ts";
+import * as shape from "../../shared/shape.ts";
 import { giveToOwner } from "../give-to-owner.ts";
 
 /**
@@ -82,7 +82,7 @@ export function orderKeyOf({ orderKey }: Pick<AgentCredentials, "orderKey">): Ke
   }
 }
 
-const JwtSpan = z.object({ iat: z.number(), exp: z.optional(z.number()) });
+const JwtSpan = shape.object({ iat: shape.number(), exp: shape.optional(shape.number()) });
 
 /** When the credentials were issued and when they end (null = never). Not verified: nats-server does that. */
 export function jwtSpanOf(jwt: string): Readonly<{ issuedMs: number; endMs: number | null }> {

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import * as z from "../../shared/shape.ts";
+import * as shape from "../../shared/shape.ts";
 import type { LogSource } from "./log-source.ts";
 
 /**
@@ -9,23 +9,23 @@ import type { LogSource } from "./log-source.ts";
  * decides: the first line, and the bytes just before the offset. Both are kept as hashes, because a log's text belongs
  * in the log. The inode only breaks ties, and names a file that has no line yet.
  */
-const FileMark = z
+const FileMark = shape
   .object({
-    device: z.number(),
-    inode: z.number(),
+    device: shape.number(),
+    inode: shape.number(),
     /** Hash of the first `headBytes` bytes: the first line. 0 bytes: no line was there yet. */
-    head: z.string(),
-    headBytes: z.int().check(z.nonnegative()),
+    head: shape.string(),
+    headBytes: shape.int().check(shape.nonnegative()),
     /** The next byte to read: always the start of a line, unless `inLongLine`. */
-    offset: z.int().check(z.nonnegative()),
+    offset: shape.int().check(shape.nonnegative()),
     /** Hash of the `tailBytes` bytes before `offset`. */
-    tail: z.string(),
-    tailBytes: z.int().check(z.nonnegative()),
+    tail: shape.string(),
+    tailBytes: shape.int().check(shape.nonnegative()),
     /** The rest of a line that was too long is skipped up to its newline. */
-    inLongLine: z.boolean(),
+    inLongLine: shape.boolean(),
   })
-  .check(z.refine((mark) => mark.tailBytes <= mark.offset, "tail before the start"));
-export type FileMark = Readonly<z.infer<typeof FileMark>>;
+  .check(shape.refine((mark) => mark.tailBytes <= mark.offset, "tail before the start"));
+export type FileMark = Readonly<shape.infer<typeof FileMark>>;
 
 /**
  * Where reading of one log stands; JSON, to be kept by the caller and given back unread. Mostly one mark; while a
@@ -33,7 +33,7 @@ export type FileMark = Readonly<z.infer<typeof FileMark>>;
  */
 export type FilePosition = readonly FileMark[];
 
-const FilePosition = z.array(FileMark).check(z.minLength(1), z.maxLength(64));
+const FilePosition = shape.array(FileMark).check(shape.minLength(1), shape.maxLength(64));
 
 /** A position as it comes back from a store; undefined when it is none. */
 export function parseFilePosition(value: unknown): FilePosition | undefined {

@@ -3,18 +3,18 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { messageOf } from "../../shared/errors.ts";
-import * as z from "../../shared/shape.ts";
+import * as shape from "../../shared/shape.ts";
 import type { Logger } from "../logger.ts";
 import { type JournalEntry, type JournalLine, lineFields, lineOf, parseJournalEntry } from "./journal-line.ts";
 import { type MatchLines, selectFromJournal } from "./journal-matches.ts";
 import { splitLines } from "./split-lines.ts";
 
 /** Where reading of the journal stands; JSON, kept by the caller and given back. */
-const JournalPosition = z.object({
-  cursor: z.string().check(z.minLength(1), z.maxLength(512)),
-  micros: z.int().check(z.nonnegative()),
+const JournalPosition = shape.object({
+  cursor: shape.string().check(shape.minLength(1), shape.maxLength(512)),
+  micros: shape.int().check(shape.nonnegative()),
 });
-export type JournalPosition = Readonly<z.infer<typeof JournalPosition>>;
+export type JournalPosition = Readonly<shape.infer<typeof JournalPosition>>;
 
 export type JournalBatch = Readonly<{
   /** In the journal's order; may be empty when only the position moved. */

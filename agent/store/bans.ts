@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import * as z from "../../shared/shape.ts";
+import * as shape from "../../shared/shape.ts";
 import { inTransaction } from "./database.ts";
 
 /** A ban this host's own jail made. One jail bans an id once; another ban of it replaces the first. */
@@ -54,8 +54,8 @@ export const historiesMax = 200_000;
 const historyFactor = 3;
 const historyExtraMs = 86_400_000;
 
-const Ports = z.nullable(z.array(z.number()));
-const Lines = z.array(z.string());
+const Ports = shape.nullable(shape.array(shape.number()));
+const Lines = shape.array(shape.string());
 
 export function openBans(database: DatabaseSync): BanStore {
   const insert = database.prepare("INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
