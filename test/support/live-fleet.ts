@@ -77,6 +77,7 @@ export async function openLiveFleet(options: LiveFleetOptions): Promise<LiveFlee
     token = /f2b_[\w-]+/.exec(program.stdout())?.[0] ?? token;
   };
   opened.defer(() => program?.[Symbol.asyncDispose]());
+  const queries = opened.use(openQueries(dataDir));
   await startCoordinator();
   await waitFor(() => program?.stdout().includes("f2b_"), "the first admin token");
   token = /f2b_[\w-]+/.exec(program?.stdout() ?? "")?.[0] ?? "";
@@ -121,32 +122,52 @@ export async function openLiveFleet(options: LiveFleetOptions): Promise<LiveFlee
       return program;
     },
     query: (sql, values) =>
-      waitFor(() => queryDatabase<never>(dataDir, sql, values).catch(databaseAway), "the database's answer", 60_000),
+      waitFor(() => queries.ask<never>(sql, values ?? []).catch(databaseAway), "the database's answer", 60_000),
     childPid: (child) => childPid(dataDir, child),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   };
 }
 
-async function queryDatabase<Row extends object>(
-  dataDir: string,
-  sql: string,
-  values: readonly unknown[] = [],
-): Promise<Row[]> {
-  const password = readFileSync(join(dataDir, "postgres-password"), "utf8").trim();
-  const host = join(dataDir, "postgres");
-  const client = new pg.Client({ user: "fleet2ban", database: "fleet2ban", password, host });
-  client.on("error", () => undefined);
-  try {
+type Query = <Row extends object>(sql: string, values: readonly unknown[]) => Promise<Row[]>;
+
+/** One connection for all questions, and another one when it broke: to log in costs more than to ask. */
+function openQueries(dataDir: string): AsyncDisposable & Readonly<{ ask: Query }> {
+  let open: Promise<pg.Client> | undefined;
+  const connect = async (): Promise<pg.Client> => {
+    const password = readFileSync(join(dataDir, "postgres-password"), "utf8").trim();
+    const client = new pg.Client({
+      user: "fleet2ban",
+      database: "fleet2ban",
+      password,
+      host: join(dataDir, "postgres"),
+    });
+    client.on("error", () => undefined);
     await client.connect();
-    return (await client.query<Row>(sql, [...values])).rows;
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+    return client;
+  };
+  const close = async (client: Promise<pg.Client> | undefined): Promise<void> => {
+    await client?.then((each) => each.end()).catch(() => undefined);
+  };
+  return {
+    async ask<Row extends object>(sql: string, values: readonly unknown[]) {
+      open ??= connect();
+      const client = open;
+      try {
+        return (await (await client).query<Row>(sql, [...values])).rows;
+      } catch (error) {
+        if (open === client) open = undefined;
+        await close(client);
+        throw error;
+      }
+    },
+    [Symbol.asyncDispose]: () => close(open),
+  };
 }
 
 /** Not yet, or not again: it was killed and recovers. */
 function databaseAway(error: unknown): undefined {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (error instanceof Error && /Connection terminated|not queryable|was closed/.test(error.message)) return undefined;
   if (["ENOENT", "ECONNREFUSED", "ECONNRESET", "57P01", "57P02", "57P03"].includes(String(code))) return undefined;
   throw error;
 }

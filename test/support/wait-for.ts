@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-const pollMs = 20;
+/** What comes soon is seen at once; what takes seconds is not asked for fifty times in each, each costing what it waits for. */
+const pollMs = { first: 20, longest: 100 } as const;
+/** From the first pace to the longest. */
+const slowDownMs = 2_000;
 /** What comes at all comes long before this, also on a machine with ten times the work it can do. */
 const waitMs = 60_000;
 
@@ -15,11 +18,13 @@ export async function waitFor<T>(
   what: string,
   deadlineMs = waitMs,
 ): Promise<T> {
-  const until = performance.now() + deadlineMs;
+  const startedMs = performance.now();
+  const until = startedMs + deadlineMs;
   for (;;) {
     const result = await condition();
     if (result !== undefined && result !== false) return result;
     if (performance.now() > until) throw new Error(`waited ${deadlineMs} ms for ${what}`);
-    await sleep(pollMs);
+    const share = Math.min(1, (performance.now() - startedMs) / slowDownMs);
+    await sleep(pollMs.first + share * (pollMs.longest - pollMs.first));
   }
 }
