@@ -7,7 +7,7 @@ import type { RawBatch } from "../bus/bus.ts";
 import type { Events } from "../events.ts";
 import { dropHandedFailures } from "../store/handed-failures.ts";
 import { ReplacedError } from "../store/replaced-error.ts";
-import { type AcknowledgedBatch, type ArrivedBatch, commitBatches } from "./commit-batches.ts";
+import { type AcknowledgedBatch, type ArrivedBatch, commitBatches, type IngestResult } from "./commit-batches.ts";
 import type { FaultPoint, JudgeWriter } from "./judge-writer.ts";
 
 /** Batches of one transaction: more only makes each agent wait longer for its acknowledgement. */
@@ -55,7 +55,9 @@ export function startIngest(parts: IngestParts): AsyncDisposable {
   };
 }
 
-async function consume(parts: IngestParts, closing: AbortSignal): Promise<void> {
+async function consume(given: IngestParts, closing: AbortSignal): Promise<void> {
+  const telling = new Set<Promise<void>>();
+  const parts = { ...given, telling };
   // From when there were several coordinators, until none is left of it.
   let mayBeHanded = true;
   // Two at most: while the database works on one, the next is pulled, read and judged.
@@ -79,7 +81,11 @@ async function consume(parts: IngestParts, closing: AbortSignal): Promise<void> 
     if (mayBeHanded) await newer;
   }
   await Promise.all([older, newer]);
+  await Promise.all(telling);
 }
+
+/** `telling`: who is being told of what is committed; nobody waits for it but the end. */
+type Consuming = IngestParts & Readonly<{ telling: Set<Promise<void>> }>;
 
 /** Reads them each time it is gone through: what the judge has been told of is not kept until it is committed. */
 function reading(raws: readonly RawBatch[], events: Events): Iterable<ArrivedBatch> {
@@ -107,7 +113,7 @@ function readBatch(host: string, payload: Uint8Array, events: Events): FailureBa
 
 /** @returns how many parts that others handed over were judged, of at most `handed` */
 async function commitUntilDone(
-  parts: IngestParts,
+  parts: Consuming,
   raws: readonly RawBatch[],
   handed: number,
   closing: AbortSignal,
@@ -157,25 +163,31 @@ async function dropHanded({ writer, events }: IngestParts, error: unknown): Prom
   return dropped;
 }
 
-async function commitAndAcknowledge(
-  { source, writer, events, fault }: IngestParts,
-  raws: readonly RawBatch[],
-  handed: number,
-): Promise<number> {
+async function commitAndAcknowledge(parts: Consuming, raws: readonly RawBatch[], handed: number): Promise<number> {
+  const { source, writer, events, telling } = parts;
   const result = await commitBatches(writer, reading(raws, events), handed);
+  if (result.handedOver || (writer.isShared() && result.commit.orders.length > 0)) source.wakeOthers();
+  for (const each of result.acknowledge) events.batchCommitted(each.result);
+  for (const host of result.strangers) events.refused("stranger", { host });
+  events.failuresCounted(result.lines);
+  const told = tell(parts, raws, result).catch((error: unknown) => {
+    events.log.error({ err: error, event: "not_told" }, "agents do not hear of a commit, and will send it again");
+  });
+  telling.add(told);
+  void told.then(() => telling.delete(told));
+  return result.takenOver;
+}
+
+/** Of what is committed: first the bus, which forgets it, then whose it is. */
+async function tell({ source, fault }: IngestParts, raws: readonly RawBatch[], result: IngestResult): Promise<void> {
   const isElsewhere = ({ host }: RawBatch) => result.elsewhere.has(host);
   source.giveBack(raws.filter(isElsewhere));
   // An agent sends its next batch as soon as it hears of this one; until the bus has forgotten this one it takes no other.
   await source.acknowledge(raws.filter((raw) => !isElsewhere(raw)));
-  if (result.handedOver || (writer.isShared() && result.commit.orders.length > 0)) source.wakeOthers();
   fault?.("forgotten");
   for (const { host, epoch, sequence } of lastOf(result.acknowledge)) {
     source.publish(subjects.down(host, "ack"), encodeMessage({ epoch, sequence }));
   }
-  for (const each of result.acknowledge) events.batchCommitted(each.result);
-  for (const host of result.strangers) events.refused("stranger", { host });
-  events.failuresCounted(result.lines);
-  return result.takenOver;
 }
 
 /** An agent that resent itself several times needs to hear of the last one only. */
