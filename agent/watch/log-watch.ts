@@ -3,8 +3,8 @@ import type { Logger } from "../logger.ts";
 import { type FileTail, openFileTail } from "../logs/tail-files.ts";
 import { Delivery, type DeliveryParts, type Stretch } from "./delivery.ts";
 import { followJournals } from "./follow-journals.ts";
-import { ChunkGatherer } from "./gather-chunks.ts";
 import { LogLines } from "./log-lines.ts";
+import { StretchSearch } from "./search-stretches.ts";
 import type { WatchedJail } from "./watched-jail.ts";
 
 export type LogWatchParts = DeliveryParts &
@@ -31,7 +31,7 @@ export function watchLogs(parts: LogWatchParts): LogWatch {
     parts.log.error({ ...trouble, event: `line_${trouble.kind}` }, "a regex took too long");
   };
   const delivery = new Delivery(parts);
-  const { tail, gatherer } = followFiles(parts, delivery, report);
+  const { tail, stretches } = followFiles(parts, delivery, report);
   const journals = followJournals(parts, delivery, report);
   return {
     tail,
@@ -45,7 +45,7 @@ export function watchLogs(parts: LogWatchParts): LogWatch {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([tail, ...journals.values()].map((each) => each[Symbol.asyncDispose]()));
-      await gatherer.flush();
+      await stretches.flush();
     },
   };
 }
@@ -54,12 +54,12 @@ function followFiles(
   { jails, log, now, onRead }: LogWatchParts,
   delivery: Delivery,
   report: (trouble: Trouble) => void,
-): Readonly<{ tail: FileTail; gatherer: Pick<ChunkGatherer<Stretch>, "flush"> }> {
+): Readonly<{ tail: FileTail; stretches: Pick<StretchSearch<Stretch>, "flush"> }> {
   const readers = jails.filter(({ settings }) => settings.source === "file");
   const lines = new LogLines(readers, report);
   const onError = (path: string, err: unknown) =>
     log.error({ path, err, event: "log_chunk_failed" }, "lost a part of a log to an error of our own");
-  const gatherer = new ChunkGatherer<Stretch>({
+  const stretches = new StretchSearch<Stretch>({
     find({ lines: bytes, globs, live, path: source, previous, position, seen }) {
       const clock = { nowMs: now(), mode: live ? "live" : "any", findTimeMs: 0 } as const;
       const judgement = delivery.judge(seen);
@@ -79,12 +79,12 @@ function followFiles(
     saved: delivery.saved,
     onChunk: (chunk) => {
       onRead?.(chunk.lines.length);
-      return gatherer.add(chunk);
+      return stretches.add(chunk);
     },
     log,
     nowMs: now,
   });
-  return { tail, gatherer };
+  return { tail, stretches };
 }
 
 function uniqueGlobs(jails: readonly WatchedJail[]) {

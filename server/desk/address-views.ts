@@ -1,4 +1,5 @@
 import type { AddressHome, HomeSource } from "../geo/address-home.ts";
+import type { FeedMention } from "../store/feed-entries.ts";
 import type { BanView, RuleKind, RuleView } from "./desk.ts";
 
 export type Explanation = Readonly<{
@@ -18,15 +19,7 @@ export type Explanation = Readonly<{
   }>[];
   rules: readonly (RuleView & Readonly<{ kind: RuleKind }>)[];
   /** Others' lists that name it; a tenant reads only of those that ban it. */
-  feeds: readonly Readonly<{
-    feed: string;
-    mode: string;
-    net: string;
-    sinceMs: number;
-    goodMs: number | null;
-    exceptedMs: number | null;
-    exceptedBy: string | null;
-  }>[];
+  feeds: readonly FeedMention[];
   history: readonly BanView[];
   evidence: readonly Readonly<{
     tenant: string;

@@ -16,14 +16,14 @@ class Coordinator {
   #working: Promise<void> | undefined;
   readonly #nats: TestNats;
   readonly #committed: Committed;
-  /** Every so many batches it dies between its commit and its acknowledgement. */
-  readonly #forgetEvery: number;
+  /** Of every so many batches the agent does not hear that they are committed. */
+  readonly #unheardEvery: number;
   batches = 0;
 
-  constructor(nats: TestNats, committed: Committed, forgetEvery: number) {
+  constructor(nats: TestNats, committed: Committed, unheardEvery: number) {
     this.#nats = nats;
     this.#committed = committed;
-    this.#forgetEvery = forgetEvery;
+    this.#unheardEvery = unheardEvery;
   }
 
   start(): void {
@@ -52,7 +52,7 @@ class Coordinator {
         }
         this.batches += 1;
         await bus.acknowledge([raw]);
-        if (this.batches % this.#forgetEvery === 0) continue;
+        if (this.batches % this.#unheardEvery === 0) continue;
         bus.publish(subjects.down(raw.host, "ack"), encodeMessage({ epoch, sequence }));
       }
     }

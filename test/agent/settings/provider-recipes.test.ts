@@ -11,6 +11,7 @@ import { replayJail } from "../../../agent/jails/replay.ts";
 import type { JailSettings, Settings } from "../../../agent/settings/jail-settings.ts";
 import { builtInConfigDir, loadSettings } from "../../../agent/settings/load-settings.ts";
 import { noonMs } from "../filters/filter-support.ts";
+import { noWorld } from "../watch/jail-support.ts";
 
 /** What hosting providers' guides tell their customers to write, in our own words. */
 const jailLocal = (banAction: string) => `
@@ -156,14 +157,6 @@ const logs: Readonly<Record<string, readonly string[]>> = {
   ],
   "f2b-repeat3": [1, 14, 27].map((day) => banLine(dayOf(day), "exim", attacker)),
   "f2b-repeat4": ["2025-10-01", "2025-12-24", "2026-03-01"].map((date) => banLine(date, "sasl", attacker)),
-};
-
-const noWorld = {
-  selfAddresses: () => [],
-  selfNames: () => [],
-  fileVersion: () => undefined,
-  readFile: () => undefined,
-  resolve: async () => [],
 };
 
 function bansOf(jail: JailSettings, lines: readonly string[]): string[] {

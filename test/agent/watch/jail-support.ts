@@ -1,7 +1,8 @@
 import type { JailSettings } from "../../../agent/settings/jail-settings.ts";
 import { openWatchedJail, type WatchedJail } from "../../../agent/watch/watched-jail.ts";
 
-const noWorld = {
+/** What an ignore list may ask of its host: nothing is there. */
+export const noWorld = {
   selfAddresses: () => [],
   selfNames: () => [],
   fileVersion: () => undefined,

@@ -4,7 +4,7 @@ import type { FaultPoint } from "../../../server/ingest/judge-writer.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { type Coordinators, openCoordinators } from "./coordinators.ts";
 
-/** `FLEET2BAN_CRASHES=200 npm run test:crash` for the long run; `npm test` ends a file after five minutes. */
+/** `FLEET2BAN_CRASHES=200 npm run test:crash` for the long run; `npm test` ends a file after eight minutes. */
 const cycles = Number(process.env.FLEET2BAN_CRASHES ?? 12);
 const points: readonly FaultPoint[] = ["begun", "judged", "worked", "written", "committed", "forgotten"];
 const cycleMs = 120_000;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogChunk } from "../../../agent/logs/log-chunk.ts";
-import { ChunkGatherer } from "../../../agent/watch/gather-chunks.ts";
+import { StretchSearch } from "../../../agent/watch/search-stretches.ts";
 
 const full = "x".repeat(60_000);
 
@@ -13,11 +13,11 @@ function chunkOf(number: number, text: string, more: Partial<LogChunk> = {}): Lo
 }
 
 /** `taken`: first and last number of what came together. */
-function gathererOf(take: (chunk: LogChunk) => Promise<void> = async () => {}) {
+function searchOf(take: (chunk: LogChunk) => Promise<void> = async () => {}) {
   const found: string[] = [];
   const taken: string[] = [];
   const errors: unknown[] = [];
-  const gatherer = new ChunkGatherer({
+  const stretches = new StretchSearch({
     find: (chunk) => {
       const numbers = [...chunk.lines.toString().matchAll(/^\d+/gm)].map(([number]) => number);
       const { previous, position } = chunk as unknown as Record<string, [{ inode: number }]>;
@@ -31,46 +31,46 @@ function gathererOf(take: (chunk: LogChunk) => Promise<void> = async () => {}) {
     },
     onError: (_path, error) => errors.push(error),
   });
-  return { gatherer, found, taken, errors };
+  return { stretches, found, taken, errors };
 }
 
 test("a chunk that ends what there is to read is taken before it is settled", async () => {
-  const { gatherer, taken } = gathererOf();
-  await gatherer.add(chunkOf(1, "short"));
+  const { stretches, taken } = searchOf();
+  await stretches.add(chunkOf(1, "short"));
   assert.deepEqual(taken, ["0<1=1"]);
 });
 
 test("full chunks are taken together with what follows, from the first one's place to the last one's", async () => {
-  const { gatherer, taken } = gathererOf();
-  for (const number of [1, 2, 3]) await gatherer.add(chunkOf(number, full));
+  const { stretches, taken } = searchOf();
+  for (const number of [1, 2, 3]) await stretches.add(chunkOf(number, full));
   assert.deepEqual(taken, []);
-  await gatherer.add(chunkOf(4, "short"));
+  await stretches.add(chunkOf(4, "short"));
   assert.deepEqual(taken, ["0<1,2,3,4=4"]);
 });
 
 test("the tail may use its buffer again at once", async () => {
-  const { gatherer, taken } = gathererOf();
+  const { stretches, taken } = searchOf();
   const chunk = chunkOf(1, full);
-  await gatherer.add(chunk);
+  await stretches.add(chunk);
   chunk.lines.fill("9");
-  await gatherer.flush();
+  await stretches.flush();
   assert.deepEqual(taken, ["0<1=1"]);
 });
 
 test("a megabyte is taken without waiting for more", async () => {
-  const { gatherer, taken } = gathererOf();
+  const { stretches, taken } = searchOf();
   const numbers = Array.from({ length: 18 }, (_, index) => index + 1);
-  for (const number of numbers) await gatherer.add(chunkOf(number, full));
+  for (const number of numbers) await stretches.add(chunkOf(number, full));
   assert.deepEqual(taken, [`0<${numbers.join()}=18`]);
 });
 
 test("while one stretch is on its way the next is searched, and no further one is read", async () => {
   const inForce = Promise.withResolvers<void>();
-  const { gatherer, found, taken } = gathererOf(() => inForce.promise);
+  const { stretches, found, taken } = searchOf(() => inForce.promise);
   let added = 0;
   const reading = (async () => {
     for (let number = 1; number <= 54; number += 1) {
-      await gatherer.add(chunkOf(number, full));
+      await stretches.add(chunkOf(number, full));
       added = number;
     }
   })();
@@ -79,40 +79,40 @@ test("while one stretch is on its way the next is searched, and no further one i
   assert.deepEqual([added, found.length, taken.length], [35, 2, 1]);
   inForce.resolve();
   await reading;
-  await gatherer.flush();
+  await stretches.flush();
   assert.deepEqual(taken, found);
   assert.equal(taken.length, 3);
 });
 
 test("lines that were counted before do not mix with others, and keep their order", async () => {
-  const { gatherer, taken } = gathererOf();
-  await gatherer.add(chunkOf(1, full, { seen: true }));
-  await gatherer.add(chunkOf(2, full));
-  await gatherer.add(chunkOf(3, "short"));
+  const { stretches, taken } = searchOf();
+  await stretches.add(chunkOf(1, full, { seen: true }));
+  await stretches.add(chunkOf(2, full));
+  await stretches.add(chunkOf(3, "short"));
   assert.deepEqual(taken, ["0<1=1", "1<2,3=3"]);
 });
 
 test("a full chunk that nothing follows is taken soon, too", async () => {
   const done = Promise.withResolvers<void>();
-  const { gatherer, taken } = gathererOf(async () => done.resolve());
-  await gatherer.add(chunkOf(1, full));
+  const { stretches, taken } = searchOf(async () => done.resolve());
+  await stretches.add(chunkOf(1, full));
   await done.promise;
   assert.deepEqual(taken, ["0<1=1"]);
 });
 
 test("an error in one stretch is told and does not stop the next", async () => {
-  const { gatherer, taken, errors } = gathererOf(async ({ lines }) => {
+  const { stretches, taken, errors } = searchOf(async ({ lines }) => {
     if (lines[0] === 49) throw new Error("broken");
   });
-  await gatherer.add(chunkOf(1, "short"));
-  await gatherer.add(chunkOf(2, "short"));
+  await stretches.add(chunkOf(1, "short"));
+  await stretches.add(chunkOf(2, "short"));
   assert.deepEqual(taken, ["0<1=1", "1<2=2"]);
   assert.equal(errors.length, 1);
 });
 
 test("a stretch that cannot be searched is told and does not stop the next", async () => {
   const [taken, errors]: [number[], unknown[]] = [[], []];
-  const gatherer = new ChunkGatherer({
+  const stretches = new StretchSearch({
     find: ({ lines }) => {
       if (lines[0] === 49) throw new Error("broken");
       return Number(lines.toString().charAt(0));
@@ -120,7 +120,7 @@ test("a stretch that cannot be searched is told and does not stop the next", asy
     take: async (found) => void taken.push(found),
     onError: (_path, error) => errors.push(error),
   });
-  for (const number of [1, 2]) await gatherer.add(chunkOf(number, "short"));
+  for (const number of [1, 2]) await stretches.add(chunkOf(number, "short"));
   assert.deepEqual(taken, [2]);
   assert.equal(errors.length, 1);
 });

@@ -19,7 +19,7 @@ const spareBuffersMax = 2;
 /** `buffer` null: one chunk alone, in the tail's own buffer. */
 type Gathered = { first: LogChunk; last: LogChunk; bytes: number; buffer: Buffer | null; timer: NodeJS.Timeout };
 
-export type GathererParts<Found> = Readonly<{
+export type StretchSearchParts<Found> = Readonly<{
   /** Searches a stretch, whose lines are not used after that. */
   find: (chunk: LogChunk) => Found;
   /** Gets what was found in one log, one stretch after the other. */
@@ -31,13 +31,13 @@ export type GathererParts<Found> = Readonly<{
  * Puts the chunks of a log that come in quick succession together, in their order; a log that trickles does not wait.
  * While what was found in one stretch is on its way, into the firewall for example, the next one is searched.
  */
-export class ChunkGatherer<Found> {
-  readonly #parts: GathererParts<Found>;
+export class StretchSearch<Found> {
+  readonly #parts: StretchSearchParts<Found>;
   readonly #byPath = new Map<string, Gathered>();
   readonly #running = new Map<string, Promise<void>>();
   #bytes = 0;
 
-  constructor(parts: GathererParts<Found>) {
+  constructor(parts: StretchSearchParts<Found>) {
     this.#parts = parts;
   }
 
