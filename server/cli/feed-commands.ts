@@ -25,7 +25,7 @@ export const feeds: Command = {
   restore NAME NET      lets it ban again what somebody lifted of it
   remove NAME           lifts what it banned and forgets it`,
     {
-      note: { value: "TEXT", help: "add: whose list it is, its licence, why you take it" },
+      note: { value: "TEXT", help: "add, needed: whose list it is, its licence, why you take it" },
       every: { value: "SPAN", help: "add: how often it is fetched (default 1d)" },
       ttl: { value: "SPAN", help: "add: without a good list for so long its bans end (default 7d)" },
       entries: { value: "N", help: "add: entries it may have (default 50000)" },
